@@ -1,0 +1,99 @@
+//! What a chore may ask of its peer: one room for each WIT interface, each with the same four
+//! parts in the same order: bindings, context, view, `add_to_linker`.
+//!
+//! A context is what one call of one chore owns; a view is what a host function sees of it. Every
+//! number and every byte here comes from a guest and is hostile: sizes are capped, times clamped,
+//! and every function that may wait ends by the call's deadline.
+
+pub mod cycle;
+pub mod kademlia;
+pub mod log;
+pub mod metrics;
+pub mod orders;
+pub mod settings;
+pub mod sql;
+pub mod state;
+pub mod streams;
+pub mod transport;
+
+use std::future::Future;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::bindings::types::{Error, ErrorKind};
+use crate::node_id::NodeId;
+
+/// Everything that one call may touch.
+pub struct Contexts {
+    pub log: log::Context,
+    pub settings: settings::Context,
+    pub state: state::Context,
+    pub cycle: cycle::Context,
+    pub sql: sql::Context,
+    pub orders: orders::Context,
+    pub kademlia: kademlia::Context,
+    pub transport: transport::Context,
+    pub metrics: metrics::Context,
+}
+
+/// When host functions of one call must have answered.
+#[derive(Clone, Copy, Debug)]
+pub struct Deadline(pub Instant);
+
+impl Deadline {
+    /// What is left, at most `longest`.
+    pub fn left(self, longest: Duration) -> Duration {
+        self.0.saturating_duration_since(Instant::now()).min(longest)
+    }
+
+    /// The answer of `work`, or `timed-out` when the call's time is up.
+    pub async fn bound<T>(
+        self,
+        operation: &str,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        match tokio::time::timeout_at(self.0, work).await {
+            Ok(answer) => answer,
+            Err(_) => Err(error(
+                ErrorKind::TimedOut,
+                format!("{operation}: the call's time is up"),
+            )),
+        }
+    }
+}
+
+pub(crate) fn error(kind: ErrorKind, message: impl Into<String>) -> Error {
+    Error { kind, message: message.into() }
+}
+
+/// Room for a service that the operator did not grant, or that this peer does not have.
+pub(crate) fn granted<'a, T>(service: Option<&'a T>, name: &str) -> Result<&'a T, Error> {
+    service.ok_or_else(|| error(ErrorKind::Denied, format!("{name} is not granted to this chore")))
+}
+
+/// A guest's node id is any list of bytes.
+pub(crate) fn node_id(bytes: &[u8]) -> Result<NodeId, Error> {
+    NodeId::from_bytes(bytes).map_err(|err| error(ErrorKind::Invalid, format!("node id: {err}")))
+}
+
+/// An error and what caused it, on one line.
+pub(crate) fn chain(err: &dyn std::error::Error) -> String {
+    let mut line = err.to_string();
+    let mut source = err.source();
+    while let Some(cause) = source {
+        line.push_str(": ");
+        line.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    line
+}
+
+/// The first `bytes_max` bytes of a guest's text, cut between characters.
+pub(crate) fn cut(text: &str, bytes_max: usize) -> &str {
+    let mut end = text.len().min(bytes_max);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}

@@ -1,0 +1,96 @@
+//! `chore:peer/log`: a chore's lines in the peer's log. It knows no level but the subscriber's.
+
+use tracing::{debug, error, info, trace, warn};
+use wasmtime::component::{HasData, Linker};
+
+use crate::bindings::log::{self, Field, Level};
+use crate::capability::cut;
+use crate::limits::{LOG_FIELDS_MAX, LOG_LINE_BYTES_MAX, LOG_LINES_PER_CALL_MAX};
+use crate::name::ChoreName;
+
+/// What one call logs as.
+pub struct Context {
+    pub chore: ChoreName,
+    lines: u64,
+}
+
+impl Context {
+    pub fn new(chore: ChoreName) -> Context {
+        Context { chore, lines: 0 }
+    }
+
+    /// Lines that the call lost to its limit.
+    pub fn dropped(&self) -> u64 {
+        self.lines.saturating_sub(LOG_LINES_PER_CALL_MAX)
+    }
+}
+
+pub struct View<'a>(pub &'a mut Context);
+
+struct Has;
+
+impl HasData for Has {
+    type Data<'a> = View<'a>;
+}
+
+impl log::Host for View<'_> {
+    fn write(&mut self, level: Level, message: String, fields: Vec<Field>) -> wasmtime::Result<()> {
+        self.0.lines += 1;
+        if self.0.lines > LOG_LINES_PER_CALL_MAX {
+            return Ok(());
+        }
+        let chore = self.0.chore.as_str();
+        let line = line(&message, &fields);
+        match level {
+            Level::Trace => trace!(target: "chore", chore, "{line}"),
+            Level::Debug => debug!(target: "chore", chore, "{line}"),
+            Level::Info => info!(target: "chore", chore, "{line}"),
+            Level::Warn => warn!(target: "chore", chore, "{line}"),
+            Level::Error => error!(target: "chore", chore, "{line}"),
+        }
+        Ok(())
+    }
+
+    fn enabled(&mut self, level: Level) -> wasmtime::Result<bool> {
+        Ok(match level {
+            Level::Trace => tracing::enabled!(target: "chore", tracing::Level::TRACE),
+            Level::Debug => tracing::enabled!(target: "chore", tracing::Level::DEBUG),
+            Level::Info => tracing::enabled!(target: "chore", tracing::Level::INFO),
+            Level::Warn => tracing::enabled!(target: "chore", tracing::Level::WARN),
+            Level::Error => tracing::enabled!(target: "chore", tracing::Level::ERROR),
+        })
+    }
+}
+
+/// A guest's line: control characters would let it forge other lines or drive a terminal.
+fn line(message: &str, fields: &[Field]) -> String {
+    let mut text = cut(message, LOG_LINE_BYTES_MAX).to_owned();
+    for field in fields.iter().take(LOG_FIELDS_MAX) {
+        text.push(' ');
+        text.push_str(cut(&field.key, LOG_LINE_BYTES_MAX));
+        text.push('=');
+        text.push_str(cut(&field.value, LOG_LINE_BYTES_MAX));
+    }
+    let printable = |c: char| if c.is_control() { ' ' } else { c };
+    cut(&text, LOG_LINE_BYTES_MAX).chars().map(printable).collect()
+}
+
+pub fn add_to_linker<T: Send + 'static>(
+    linker: &mut Linker<T>,
+    view: fn(&mut T) -> View<'_>,
+) -> wasmtime::Result<()> {
+    log::add_to_linker::<T, Has>(linker, view)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_one_line_and_has_an_end() {
+        let field = |key: &str, value: &str| Field { key: key.into(), value: value.into() };
+        assert_eq!(line("a\nb\u{1b}[2J", &[]), "a b [2J");
+        assert_eq!(line("sent", &[field("orders", "3")]), "sent orders=3");
+        assert_eq!(line(&"é".repeat(LOG_LINE_BYTES_MAX), &[]).len(), LOG_LINE_BYTES_MAX);
+    }
+}

@@ -1,0 +1,222 @@
+//! `chore:peer/sql`: the chore's own database, which no other chore can see.
+
+use std::time::Duration;
+
+use futures::{Stream, StreamExt};
+use wasmtime::component::{
+    Accessor, FutureReader, HasData, Linker, Resource, ResourceTable, StreamReader,
+};
+
+use crate::bindings::sql::{self, Value};
+use crate::bindings::types::{Error, ErrorKind};
+use crate::capability::streams::{self, Producer};
+use crate::capability::{Deadline, chain, error};
+use crate::limits::SQL_STATEMENT_TIMEOUT;
+use crate::sql::{self as service, Sql};
+
+type Row = Vec<Value>;
+
+/// The database that one call may use.
+pub struct Context {
+    pub sql: Sql,
+    pub deadline: Deadline,
+}
+
+/// A transaction as a guest holds it. Dropped without a commit, it rolls back.
+pub struct Transaction(service::Transaction);
+
+pub struct View<'a> {
+    pub context: &'a mut Context,
+    pub table: &'a mut ResourceTable,
+}
+
+struct Has;
+
+impl HasData for Has {
+    type Data<'a> = View<'a>;
+}
+
+fn refused(err: &service::Error) -> Error {
+    let kind = match err.kind() {
+        service::Kind::Invalid => ErrorKind::Invalid,
+        service::Kind::Conflict => ErrorKind::Conflict,
+        service::Kind::TooLarge => ErrorKind::TooLarge,
+        service::Kind::TimedOut => ErrorKind::TimedOut,
+        service::Kind::Denied => ErrorKind::Denied,
+        service::Kind::Internal => ErrorKind::Internal,
+    };
+    error(kind, chain(err))
+}
+
+fn inside(values: Vec<Value>) -> Vec<service::Value> {
+    let value = |value| match value {
+        Value::Null => service::Value::Null,
+        Value::Integer(integer) => service::Value::Integer(integer),
+        Value::Real(real) => service::Value::Real(real),
+        Value::Text(text) => service::Value::Text(text),
+        Value::Blob(bytes) => service::Value::Blob(bytes),
+    };
+    values.into_iter().map(value).collect()
+}
+
+fn outside(row: Vec<service::Value>) -> Row {
+    let value = |value| match value {
+        service::Value::Null => Value::Null,
+        service::Value::Integer(integer) => Value::Integer(integer),
+        service::Value::Real(real) => Value::Real(real),
+        service::Value::Text(text) => Value::Text(text),
+        service::Value::Blob(bytes) => Value::Blob(bytes),
+    };
+    row.into_iter().map(value).collect()
+}
+
+fn rows(rows: Vec<Vec<service::Value>>) -> Vec<Row> {
+    rows.into_iter().map(outside).collect()
+}
+
+fn service<T: Send + 'static>(accessor: &Accessor<T, Has>) -> (Sql, Duration) {
+    accessor.with(|mut access| {
+        let context = &*access.get().context;
+        (context.sql.clone(), context.deadline.left(SQL_STATEMENT_TIMEOUT))
+    })
+}
+
+/// A transaction stays in the table while its statement runs; the handle is shared.
+fn transaction<T: Send + 'static>(
+    accessor: &Accessor<T, Has>,
+    transaction: &Resource<Transaction>,
+) -> wasmtime::Result<(service::Transaction, Duration)> {
+    accessor.with(|mut access| {
+        let view = access.get();
+        let left = view.context.deadline.left(SQL_STATEMENT_TIMEOUT);
+        Ok((view.table.get(transaction)?.0.clone(), left))
+    })
+}
+
+/// `commit` and `rollback` take the transaction out of the table: it is gone either way.
+fn taken<T: Send + 'static>(
+    accessor: &Accessor<T, Has>,
+    transaction: Resource<Transaction>,
+) -> wasmtime::Result<(service::Transaction, Duration)> {
+    accessor.with(|mut access| {
+        let view = access.get();
+        let left = view.context.deadline.left(SQL_STATEMENT_TIMEOUT);
+        Ok((view.table.delete(transaction)?.0, left))
+    })
+}
+
+impl sql::Host for View<'_> {}
+
+impl sql::HostTransaction for View<'_> {
+    fn drop(&mut self, transaction: Resource<Transaction>) -> wasmtime::Result<()> {
+        self.table.delete(transaction)?;
+        Ok(())
+    }
+}
+
+impl<T: Send + 'static> sql::HostWithStore<T> for Has {
+    async fn execute(
+        accessor: &Accessor<T, Self>,
+        statement: String,
+        parameters: Vec<Value>,
+    ) -> wasmtime::Result<Result<u64, Error>> {
+        let (sql, left) = service(accessor);
+        let changed = sql.execute(&statement, inside(parameters), left).await;
+        Ok(changed.map_err(|err| refused(&err)))
+    }
+
+    async fn query(
+        accessor: &Accessor<T, Self>,
+        statement: String,
+        parameters: Vec<Value>,
+    ) -> wasmtime::Result<Result<Vec<Row>, Error>> {
+        let (sql, left) = service(accessor);
+        let found = sql.query(&statement, inside(parameters), left).await;
+        Ok(found.map(rows).map_err(|err| refused(&err)))
+    }
+
+    async fn stream(
+        accessor: &Accessor<T, Self>,
+        statement: String,
+        parameters: Vec<Value>,
+    ) -> wasmtime::Result<Result<(StreamReader<Row>, FutureReader<Result<(), Error>>), Error>> {
+        let (sql, left) = service(accessor);
+        let found = match sql.stream(&statement, inside(parameters), left).await {
+            Ok(found) => found,
+            Err(err) => return Ok(Err(refused(&err))),
+        };
+        let abandoned = || error(ErrorKind::Cancelled, "the rows were not read to the end");
+        let (items, end) = streams::split(typed(found), abandoned);
+        accessor.with(|mut access| {
+            let items = StreamReader::new(&mut access, Producer(items))?;
+            let end = async { wasmtime::error::Ok(end.await) };
+            let end = FutureReader::new(&mut access, end)?;
+            Ok(Ok((items, end)))
+        })
+    }
+
+    async fn begin(
+        accessor: &Accessor<T, Self>,
+    ) -> wasmtime::Result<Result<Resource<Transaction>, Error>> {
+        let (sql, left) = service(accessor);
+        match sql.begin(left).await {
+            Ok(transaction) => accessor.with(|mut access| {
+                Ok(Ok(access.get().table.push(Transaction(transaction))?))
+            }),
+            Err(err) => Ok(Err(refused(&err))),
+        }
+    }
+}
+
+fn typed(
+    found: impl Stream<Item = Result<Vec<service::Value>, service::Error>> + Send + 'static,
+) -> impl Stream<Item = Result<Row, Error>> + Send + 'static {
+    found.map(|row| row.map(outside).map_err(|err| refused(&err)))
+}
+
+impl<T: Send + 'static> sql::HostTransactionWithStore<T> for Has {
+    async fn execute(
+        accessor: &Accessor<T, Self>,
+        this: Resource<Transaction>,
+        statement: String,
+        parameters: Vec<Value>,
+    ) -> wasmtime::Result<Result<u64, Error>> {
+        let (transaction, left) = transaction(accessor, &this)?;
+        let changed = transaction.execute(&statement, inside(parameters), left).await;
+        Ok(changed.map_err(|err| refused(&err)))
+    }
+
+    async fn query(
+        accessor: &Accessor<T, Self>,
+        this: Resource<Transaction>,
+        statement: String,
+        parameters: Vec<Value>,
+    ) -> wasmtime::Result<Result<Vec<Row>, Error>> {
+        let (transaction, left) = transaction(accessor, &this)?;
+        let found = transaction.query(&statement, inside(parameters), left).await;
+        Ok(found.map(rows).map_err(|err| refused(&err)))
+    }
+
+    async fn commit(
+        accessor: &Accessor<T, Self>,
+        this: Resource<Transaction>,
+    ) -> wasmtime::Result<Result<(), Error>> {
+        let (transaction, left) = taken(accessor, this)?;
+        Ok(transaction.commit(left).await.map_err(|err| refused(&err)))
+    }
+
+    async fn rollback(
+        accessor: &Accessor<T, Self>,
+        this: Resource<Transaction>,
+    ) -> wasmtime::Result<Result<(), Error>> {
+        let (transaction, left) = taken(accessor, this)?;
+        Ok(transaction.rollback(left).await.map_err(|err| refused(&err)))
+    }
+}
+
+pub fn add_to_linker<T: Send + 'static>(
+    linker: &mut Linker<T>,
+    view: fn(&mut T) -> View<'_>,
+) -> wasmtime::Result<()> {
+    sql::add_to_linker::<T, Has>(linker, view)
+}

@@ -1,0 +1,66 @@
+//! `chore:peer/state`: what one call leaves for the next.
+//!
+//! A saved value waits in the context; who made the call keeps it only if the call succeeded.
+
+use wasmtime::component::{Accessor, HasData, Linker};
+
+use crate::bindings::state::{self, Saved};
+use crate::bindings::types::{Error, ErrorKind};
+use crate::capability::{Deadline, chain, error};
+use crate::limits::STATE_BYTES_MAX;
+use crate::memory::Memory;
+use crate::name::ChoreName;
+
+/// The state of one chore, as one call sees it.
+pub struct Context {
+    pub chore: ChoreName,
+    pub memory: Memory,
+    pub deadline: Deadline,
+    /// What this call saved last; its own loads see the older value until it has succeeded.
+    pub pending: Option<Vec<u8>>,
+}
+
+pub struct View<'a>(pub &'a mut Context);
+
+struct Has;
+
+impl HasData for Has {
+    type Data<'a> = View<'a>;
+}
+
+impl state::Host for View<'_> {}
+
+impl<T: Send + 'static> state::HostWithStore<T> for Has {
+    async fn load(accessor: &Accessor<T, Self>) -> wasmtime::Result<Result<Option<Saved>, Error>> {
+        let (chore, memory, deadline) = accessor.with(|mut access| {
+            let context = access.get().0;
+            (context.chore.clone(), context.memory.clone(), context.deadline)
+        });
+        let load = async {
+            let found = memory.load_state(chore.as_str()).await;
+            found.map_err(|err| error(ErrorKind::Internal, chain(&err)))
+        };
+        let found = deadline.bound("load state", load).await;
+        Ok(found.map(|found| found.map(|state| Saved { data: state.data, version: state.version })))
+    }
+
+    async fn save(
+        accessor: &Accessor<T, Self>,
+        data: Vec<u8>,
+    ) -> wasmtime::Result<Result<(), Error>> {
+        if data.len() > STATE_BYTES_MAX {
+            let message =
+                format!("save state: {} bytes, at most {STATE_BYTES_MAX} are kept", data.len());
+            return Ok(Err(error(ErrorKind::TooLarge, message)));
+        }
+        accessor.with(|mut access| access.get().0.pending = Some(data));
+        Ok(Ok(()))
+    }
+}
+
+pub fn add_to_linker<T: Send + 'static>(
+    linker: &mut Linker<T>,
+    view: fn(&mut T) -> View<'_>,
+) -> wasmtime::Result<()> {
+    state::add_to_linker::<T, Has>(linker, view)
+}

@@ -1,0 +1,169 @@
+//! Streams between host and guest, with back-pressure in both directions. It knows no protocol.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures::Stream;
+use futures::stream::BoxStream;
+use tokio::sync::mpsc;
+use tokio_util::sync::PollSender;
+use wasmtime::StoreContextMut;
+use wasmtime::component::{
+    Destination, Lift, Source, StreamConsumer, StreamProducer, StreamReader, StreamResult,
+    VecBuffer,
+};
+
+use crate::limits::STREAM_MESSAGES_WAITING;
+
+/// Gives a guest what a host stream yields. The guest asks, so nothing is read ahead but what was
+/// ready at once.
+pub struct Producer<T>(pub BoxStream<'static, T>);
+
+impl<D, T> StreamProducer<D> for Producer<T>
+where
+    T: wasmtime::component::Lower + Send + Sync + 'static,
+{
+    type Item = T;
+    type Buffer = VecBuffer<T>;
+
+    fn poll_produce<'a>(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        mut store: StoreContextMut<'a, D>,
+        mut destination: Destination<'a, T, VecBuffer<T>>,
+        finish: bool,
+    ) -> Poll<wasmtime::Result<StreamResult>> {
+        // A read of no items asks whether the stream is ready; it must not lose one.
+        if destination.remaining(&mut store) == Some(0) {
+            return Poll::Ready(Ok(StreamResult::Completed));
+        }
+        let room = destination.remaining(&mut store).unwrap_or(1).min(STREAM_MESSAGES_WAITING);
+        let mut ready = Vec::new();
+        while ready.len() < room {
+            match self.0.as_mut().poll_next(cx) {
+                Poll::Ready(Some(item)) => ready.push(item),
+                Poll::Ready(None) if ready.is_empty() => {
+                    return Poll::Ready(Ok(StreamResult::Dropped));
+                }
+                Poll::Pending if ready.is_empty() && finish => {
+                    return Poll::Ready(Ok(StreamResult::Cancelled));
+                }
+                Poll::Pending if ready.is_empty() => return Poll::Pending,
+                Poll::Ready(None) | Poll::Pending => break,
+            }
+        }
+        destination.set_buffer(ready.into());
+        Poll::Ready(Ok(StreamResult::Completed))
+    }
+}
+
+/// Takes what a guest writes, one item at a time and only when there is room for it.
+struct Consumer<T>(PollSender<T>);
+
+impl<D, T> StreamConsumer<D> for Consumer<T>
+where
+    T: Lift + Send + 'static,
+{
+    type Item = T;
+
+    fn poll_consume(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        mut store: StoreContextMut<D>,
+        mut source: Source<'_, T>,
+        finish: bool,
+    ) -> Poll<wasmtime::Result<StreamResult>> {
+        if source.remaining(&mut store) == 0 {
+            return Poll::Ready(Ok(StreamResult::Completed));
+        }
+        let mut taken = false;
+        loop {
+            match self.0.poll_reserve(cx) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(_)) => return Poll::Ready(Ok(StreamResult::Dropped)),
+                Poll::Pending if taken => return Poll::Ready(Ok(StreamResult::Completed)),
+                Poll::Pending if finish => return Poll::Ready(Ok(StreamResult::Cancelled)),
+                Poll::Pending => return Poll::Pending,
+            }
+            let mut item = Vec::with_capacity(1);
+            source.read(&mut store, &mut item)?;
+            let Some(item) = item.pop() else {
+                return Poll::Ready(Ok(StreamResult::Completed));
+            };
+            if self.0.send_item(item).is_err() {
+                return Poll::Ready(Ok(StreamResult::Dropped));
+            }
+            taken = true;
+            if source.remaining(&mut store) == 0 {
+                return Poll::Ready(Ok(StreamResult::Completed));
+            }
+        }
+    }
+}
+
+/// A guest's stream as one the host can poll, with a bounded number of items between.
+pub fn consume<T, S>(reader: StreamReader<T>, store: S) -> wasmtime::Result<BoxStream<'static, T>>
+where
+    T: Lift + Send + 'static,
+    S: wasmtime::AsContextMut,
+{
+    let (sender, receiver) = mpsc::channel(STREAM_MESSAGES_WAITING);
+    reader.pipe(store, Consumer(PollSender::new(sender)))?;
+    let receive = |mut receiver: mpsc::Receiver<T>| async move {
+        receiver.recv().await.map(|item| (item, receiver))
+    };
+    Ok(Box::pin(futures::stream::unfold(receiver, receive)))
+}
+
+/// Splits a stream of results in two, as the contract has it: the items, and a future that says
+/// how the items ended.
+pub fn split<T, E>(
+    stream: impl Stream<Item = Result<T, E>> + Send + 'static,
+    abandoned: impl FnOnce() -> E + Send + 'static,
+) -> (BoxStream<'static, T>, impl Future<Output = Result<(), E>> + Send + 'static)
+where
+    T: Send + 'static,
+    E: Send + 'static,
+{
+    let (ended, end) = tokio::sync::oneshot::channel();
+    let state = (Box::pin(stream), Some(ended));
+    let items = futures::stream::unfold(state, |(mut stream, mut ended)| async move {
+        let item = std::future::poll_fn(|cx| stream.as_mut().poll_next(cx)).await;
+        let verdict = match item {
+            Some(Ok(item)) => return Some((item, (stream, ended))),
+            Some(Err(err)) => Err(err),
+            None => Ok(()),
+        };
+        if let Some(ended) = ended.take() {
+            // Nobody waits when the guest dropped the future.
+            let _ = ended.send(verdict);
+        }
+        None
+    });
+    let end = async move { end.await.unwrap_or_else(|_| Err(abandoned())) };
+    (Box::pin(items), end)
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::StreamExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_split_stream_says_how_it_ended() {
+        let cases: [(Vec<Result<u8, &str>>, Vec<u8>, Result<(), &str>); 3] = [
+            (vec![Ok(1), Ok(2)], vec![1, 2], Ok(())),
+            (vec![Ok(1), Err("reset"), Ok(3)], vec![1], Err("reset")),
+            (vec![], vec![], Ok(())),
+        ];
+        for (input, items, end) in cases {
+            let (stream, future) = split(futures::stream::iter(input), || "abandoned");
+            assert_eq!(stream.collect::<Vec<_>>().await, items);
+            assert_eq!(future.await, end);
+        }
+        let (stream, future) = split(futures::stream::iter([Ok(1)]), || "abandoned");
+        drop(stream);
+        assert_eq!(future.await, Err("abandoned"));
+    }
+}

@@ -1,0 +1,142 @@
+//! `chore:peer/transport`: authenticated connections to other peers, and calls on them.
+
+use std::time::Duration;
+
+use futures::StreamExt;
+use tonic::{Code, Status as GrpcStatus};
+use wasmtime::component::{
+    Accessor, FutureReader, HasData, Linker, Resource, ResourceTable, StreamReader,
+};
+
+use crate::bindings::transport::{self, Node, Status};
+use crate::bindings::types::{Error, ErrorKind};
+use crate::capability::streams::{self, Producer};
+use crate::capability::{Deadline, chain, cut, error, granted, node_id};
+use crate::limits::{DIAL_TIMEOUT_MAX, STATUS_MESSAGE_BYTES_MAX};
+use crate::node_id::NodeUrl;
+use crate::transport::{self as service, Transport};
+
+/// The transport that one call may use, if it was granted.
+pub struct Context {
+    pub transport: Option<Transport>,
+    pub deadline: Deadline,
+}
+
+/// A connection as a guest holds it; the host's pool keeps the real one.
+pub struct Connection(service::Connection);
+
+pub struct View<'a> {
+    pub context: &'a mut Context,
+    pub table: &'a mut ResourceTable,
+}
+
+struct Has;
+
+impl HasData for Has {
+    type Data<'a> = View<'a>;
+}
+
+fn status(from: &GrpcStatus) -> Status {
+    let code = u32::try_from(from.code() as i32).unwrap_or(Code::Unknown as u32);
+    Status { code, message: cut(from.message(), STATUS_MESSAGE_BYTES_MAX).to_owned() }
+}
+
+fn abandoned() -> Status {
+    Status { code: Code::Cancelled as u32, message: "the responses were not read to the end".into() }
+}
+
+fn dial_error(err: &service::Error) -> Error {
+    let kind = if err.is_timeout() { ErrorKind::TimedOut } else { ErrorKind::Unavailable };
+    error(kind, chain(err))
+}
+
+impl transport::Host for View<'_> {}
+
+impl transport::HostConnection for View<'_> {
+    fn drop(&mut self, connection: Resource<Connection>) -> wasmtime::Result<()> {
+        self.table.delete(connection)?;
+        Ok(())
+    }
+}
+
+impl<T: Send + 'static> transport::HostWithStore<T> for Has {
+    async fn dial_node(
+        accessor: &Accessor<T, Self>,
+        node: Node,
+        timeout: u64,
+    ) -> wasmtime::Result<Result<Resource<Connection>, Error>> {
+        let (transport, deadline) = accessor.with(|mut access| {
+            let context = access.get().context;
+            (context.transport.clone(), context.deadline)
+        });
+        let timeout = Duration::from_nanos(timeout).min(DIAL_TIMEOUT_MAX);
+        let dial = async {
+            let transport = granted(transport.as_ref(), "transport")?;
+            let url = NodeUrl { id: node_id(&node.id)?, address: node.address };
+            let dialed = transport.dial_node(&url, deadline.left(timeout)).await;
+            dialed.map_err(|err| dial_error(&err))
+        };
+        match deadline.bound("dial node", dial).await {
+            Ok(connection) => accessor.with(|mut access| {
+                let connection = access.get().table.push(Connection(connection))?;
+                Ok(Ok(connection))
+            }),
+            Err(err) => Ok(Err(err)),
+        }
+    }
+}
+
+impl<T: Send + 'static> transport::HostConnectionWithStore<T> for Has {
+    async fn unary(
+        accessor: &Accessor<T, Self>,
+        connection: Resource<Connection>,
+        method: String,
+        request: Vec<u8>,
+    ) -> wasmtime::Result<Result<Vec<u8>, Status>> {
+        let (connection, deadline) = parts(accessor, &connection)?;
+        let answer = connection.unary(&method, request, deadline.left(Duration::MAX)).await;
+        Ok(answer.map_err(|err| status(&err)))
+    }
+
+    async fn stream(
+        accessor: &Accessor<T, Self>,
+        connection: Resource<Connection>,
+        method: String,
+        requests: StreamReader<Vec<u8>>,
+    ) -> wasmtime::Result<
+        Result<(StreamReader<Vec<u8>>, FutureReader<Result<(), Status>>), Status>,
+    > {
+        let (connection, deadline) = parts(accessor, &connection)?;
+        let requests = accessor.with(|access| streams::consume(requests, access))?;
+        let timeout = deadline.left(Duration::MAX);
+        let responses = match connection.stream(&method, requests, timeout).await {
+            Ok(responses) => responses,
+            Err(err) => return Ok(Err(status(&err))),
+        };
+        let responses = responses.map(|item| item.map_err(|err| status(&err)));
+        let (items, end) = streams::split(responses, abandoned);
+        accessor.with(|mut access| {
+            let items = StreamReader::new(&mut access, Producer(items))?;
+            let end = async { wasmtime::error::Ok(end.await) };
+            let end = FutureReader::new(&mut access, end)?;
+            Ok(Ok((items, end)))
+        })
+    }
+}
+
+fn parts<T: Send + 'static>(
+    accessor: &Accessor<T, Has>,
+    connection: &Resource<Connection>,
+) -> wasmtime::Result<(service::Connection, Deadline)> {
+    accessor.with(|mut access| {
+        let view = access.get();
+        Ok((view.table.get(connection)?.0.clone(), view.context.deadline))
+    })
+}
+
+pub fn add_to_linker<T: Send + 'static>(
+    linker: &mut Linker<T>,
+    view: fn(&mut T) -> View<'_>,
+) -> wasmtime::Result<()> {
+    transport::add_to_linker::<T, Has>(linker, view)
+}

@@ -1,0 +1,254 @@
+//! One loaded chore: an actor that feeds its cycles and runs what they say is due.
+//!
+//! The cycles decide (`cycle`), the runtime runs (`runtime`); this room only carries what one says
+//! to the other, and keeps what must outlive a run. Controls and status go through the board and
+//! never wait for a run.
+
+mod board;
+mod calls;
+
+pub use board::{Board, ControlError};
+pub use calls::{Services, Spec};
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::{Id, JoinError, JoinHandle, JoinSet};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, debug, info, warn};
+
+use crate::bindings::lifecycle::{CloseReason, OpenReason};
+use crate::clock::Timestamp;
+use crate::cycle::{Run, Step};
+use crate::limits::{SCHEDULE_SAVE_EVERY, TIMER_MAX};
+use crate::status::{CycleStatus, LastRun, Outcome};
+use calls::Signals;
+
+/// A chore that was opened and whose cycles are fed. Close it; dropping it aborts its runs.
+#[must_use]
+pub struct Chore {
+    spec: Arc<Spec>,
+    board: Arc<Board>,
+    actor: JoinHandle<()>,
+    interrupt: CancellationToken,
+}
+
+impl Chore {
+    /// Opens the chore and begins its schedule; if `open` does not succeed, its outcome is why.
+    pub async fn open(spec: Spec, reason: OpenReason) -> Result<Chore, Outcome> {
+        let spec = Arc::new(spec);
+        let board = Arc::new(Board::new(&spec, Timestamp::now()));
+        let outcome = calls::open(&spec, &board, reason).await;
+        if !outcome.succeeded() {
+            return Err(outcome);
+        }
+        let interrupt = CancellationToken::new();
+        let actor = Actor {
+            spec: spec.clone(),
+            board: board.clone(),
+            runs: JoinSet::new(),
+            running: HashMap::new(),
+            names: HashMap::new(),
+            persisted: HashMap::new(),
+            persisted_at: None,
+            interrupt: interrupt.clone(),
+        };
+        let actor = tokio::spawn(actor.feed());
+        Ok(Chore { spec, board, actor, interrupt })
+    }
+
+    pub fn spec(&self) -> &Spec {
+        &self.spec
+    }
+
+    /// For controls, by whoever holds it.
+    pub fn board(&self) -> &Arc<Board> {
+        &self.board
+    }
+
+    pub fn cycles(&self) -> Vec<CycleStatus> {
+        self.board.status()
+    }
+
+    /// Stops the cycles, lets runs in progress wind down for at most `budget`, drops those that do
+    /// not, and calls `close`. Always ends.
+    pub async fn close(mut self, reason: CloseReason, budget: Duration) -> Outcome {
+        self.board.stop();
+        if tokio::time::timeout(budget, &mut self.actor).await.is_err() {
+            warn!(chore = %self.spec.name, "run did not wind down in time: interrupted");
+            self.interrupt.cancel();
+            if tokio::time::timeout(INTERRUPT_MAX, &mut self.actor).await.is_err() {
+                self.actor.abort();
+            }
+        }
+        calls::close(&self.spec, &self.board, reason).await
+    }
+}
+
+impl Drop for Chore {
+    fn drop(&mut self) {
+        self.interrupt.cancel();
+        self.actor.abort();
+    }
+}
+
+/// An interrupted run ends at the next epoch tick; this is ample.
+const INTERRUPT_MAX: Duration = Duration::from_secs(5);
+
+struct Actor {
+    spec: Arc<Spec>,
+    board: Arc<Board>,
+    runs: JoinSet<LastRun>,
+    /// How to reach the run of each cycle.
+    running: HashMap<String, Signals>,
+    /// Which cycle a task runs, and since when: a task that panicked cannot say.
+    names: HashMap<Id, (String, Run)>,
+    persisted: HashMap<String, String>,
+    persisted_at: Option<Instant>,
+    interrupt: CancellationToken,
+}
+
+impl Actor {
+    async fn feed(mut self) {
+        loop {
+            let (steps, wake) = self.board.due(Timestamp::now());
+            for (cycle, step) in steps {
+                self.act(cycle, step);
+            }
+            let stopped = self.board.stopped() && self.runs.is_empty();
+            self.persist(stopped).await;
+            if stopped {
+                return;
+            }
+            // Idle chores sleep for long; the clock is still read now and then.
+            let sleep = match wake {
+                Some(wake) => wake.since(Timestamp::now()).min(TIMER_MAX),
+                None => TIMER_MAX,
+            };
+            tokio::select! {
+                () = self.board.changed() => {}
+                Some(ended) = self.runs.join_next_with_id() => self.ended(ended),
+                () = self.interrupt.cancelled(), if !self.interrupted() => self.interrupt_all(),
+                () = tokio::time::sleep(sleep) => {}
+            }
+        }
+    }
+
+    fn interrupted(&self) -> bool {
+        self.running.values().all(|signals| signals.interrupt.is_cancelled())
+    }
+
+    fn interrupt_all(&mut self) {
+        for signals in self.running.values() {
+            signals.interrupt.cancel();
+        }
+    }
+
+    fn act(&mut self, cycle: String, step: Step) {
+        match step {
+            Step::Run(run) => self.start(cycle, run),
+            Step::WindDown => {
+                if let Some(signals) = self.running.get(&cycle) {
+                    signals.wind_down.cancel();
+                }
+            }
+            Step::Interrupt => {
+                if let Some(signals) = self.running.get(&cycle) {
+                    signals.interrupt.cancel();
+                }
+            }
+            // The board answers; what has stopped it knows too.
+            Step::Answer { .. } | Step::Stopped => {}
+        }
+    }
+
+    fn start(&mut self, cycle: String, run: Run) {
+        let signals = Signals::default();
+        let span = tracing::info_span!(
+            "chore.run",
+            chore = %self.spec.name,
+            cycle,
+            iteration = run.iteration,
+            reason = calls::reason(run.reason),
+        );
+        debug!(parent: &span, "run begins");
+        let (spec, board) = (self.spec.clone(), self.board.clone());
+        let call = calls::run(spec, board, cycle.clone(), run.clone(), signals.clone());
+        let task = self.runs.spawn(call.instrument(span));
+        self.names.insert(task.id(), (cycle.clone(), run));
+        self.running.insert(cycle, signals);
+    }
+
+    fn ended(&mut self, ended: Result<(Id, LastRun), JoinError>) {
+        let (id, last) = match ended {
+            Ok((id, last)) => (id, Some(last)),
+            Err(err) => {
+                warn!(chore = %self.spec.name, error = %err, "the host failed during a run");
+                (err.id(), None)
+            }
+        };
+        let Some((cycle, run)) = self.names.remove(&id) else { return };
+        self.running.remove(&cycle);
+        let last = last.unwrap_or_else(|| LastRun {
+            iteration: run.iteration,
+            reason: calls::reason(run.reason).to_owned(),
+            started: run.due,
+            elapsed: Duration::ZERO,
+            outcome: Outcome::HostFailed {
+                message: "a host function panicked: this is a bug of the peer".into(),
+            },
+        });
+        self.report(&cycle, &last);
+        self.board.ended(&cycle, last);
+    }
+
+    fn report(&self, cycle: &str, last: &LastRun) {
+        let (chore, iteration) = (&self.spec.name, last.iteration);
+        let (outcome, message) = (last.outcome.word(), last.outcome.message());
+        let elapsed = humantime::format_duration(Duration::from_millis(
+            u64::try_from(last.elapsed.as_millis()).unwrap_or(u64::MAX),
+        ));
+        if last.outcome.succeeded() {
+            info!(%chore, cycle, iteration, %elapsed, "run {outcome}");
+        } else {
+            warn!(%chore, cycle, iteration, %elapsed, "run {outcome}: {message}");
+        }
+        let labels = |more: &[(&str, &str)]| {
+            let mut all = vec![("cycle".to_owned(), cycle.to_owned())];
+            all.extend(more.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
+            all
+        };
+        let meters = &self.spec.services.meters;
+        meters.count(chore.as_str(), "runs_total", labels(&[("outcome", outcome)]), 1);
+        let seconds = last.elapsed.as_secs_f64();
+        meters.observe(chore.as_str(), "run_seconds", labels(&[]), seconds);
+    }
+
+    /// Writes down what must outlive the peer: at once when an operator asked for something, and
+    /// otherwise now and then, so that a busy chore does not wait for the disk at every run.
+    async fn persist(&mut self, last_time: bool) {
+        let urgent = self.board.take_urgent() || last_time;
+        let due = self.persisted_at.is_none_or(|at| at.elapsed() >= SCHEDULE_SAVE_EVERY);
+        if !urgent && !due {
+            return;
+        }
+        self.persisted_at = Some(Instant::now());
+        for (cycle, saved) in self.board.saved() {
+            if self.persisted.get(&cycle) == Some(&saved) {
+                continue;
+            }
+            let memory = &self.spec.services.memory;
+            match memory.save_schedule(self.spec.name.as_str(), &cycle, &saved).await {
+                Ok(()) => {
+                    self.persisted.insert(cycle, saved);
+                }
+                Err(err) => {
+                    let error = crate::capability::chain(&err);
+                    warn!(chore = %self.spec.name, cycle, error, "schedule was not saved");
+                }
+            }
+        }
+    }
+}

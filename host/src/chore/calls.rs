@@ -1,0 +1,199 @@
+//! The calls of one chore: what each gets, and what its end means.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use crate::bindings::lifecycle::{CloseReason, OpenReason, RunReason as GuestReason, Tick};
+use crate::capability::{self, Contexts, Deadline, chain};
+use crate::chore::Board;
+use crate::clock::Timestamp;
+use crate::cycle::{Run, RunReason, Saved, Schedule};
+use crate::kademlia::Kademlia;
+use crate::limits::{CLOSE_TIMEOUT, OPEN_TIMEOUT};
+use crate::memory::Memory;
+use crate::meters::Meters;
+use crate::name::ChoreName;
+use crate::orders::Orders;
+use crate::runtime::{Call, Done, Ended, Program};
+use crate::sql::Sql;
+use crate::status::{LastRun, Outcome};
+use crate::transport::Transport;
+
+/// Everything that decides how a chore is opened and run.
+pub struct Spec {
+    pub name: ChoreName,
+    pub version: String,
+    pub program: Program,
+    /// What the guest reads.
+    pub settings: Arc<Vec<(String, String)>>,
+    pub schedules: Vec<(String, Schedule)>,
+    /// For cycles that the chore adds itself; interval and timeout come with them.
+    pub added_schedule: Schedule,
+    /// What an earlier life of the peer left of each cycle.
+    pub remembered: HashMap<String, Saved>,
+    /// Memory of one instance, in bytes.
+    pub memory_bytes_max: usize,
+    /// From the wish to wind down to the end of an instance.
+    pub grace: Duration,
+    pub services: Services,
+}
+
+/// What the chore may use: a service that was not granted is absent.
+#[derive(Clone)]
+pub struct Services {
+    pub sql: Sql,
+    pub memory: Memory,
+    pub meters: Meters,
+    pub orders: Option<Orders>,
+    pub kademlia: Option<Arc<dyn Kademlia>>,
+    pub transport: Option<Transport>,
+}
+
+/// How to reach a call in progress.
+#[derive(Clone, Default)]
+pub(super) struct Signals {
+    pub wind_down: CancellationToken,
+    pub interrupt: CancellationToken,
+}
+
+pub(super) fn reason(reason: RunReason) -> &'static str {
+    match reason {
+        RunReason::Start => "start",
+        RunReason::Interval => "interval",
+        RunReason::Trigger => "trigger",
+    }
+}
+
+pub(super) async fn open(spec: &Arc<Spec>, board: &Arc<Board>, reason: OpenReason) -> Outcome {
+    let signals = Signals::default();
+    let deadline = Instant::now() + OPEN_TIMEOUT;
+    let done = spec.program.open(call(spec, board, deadline, &signals), reason).await;
+    judge(spec, done, deadline, &signals).await
+}
+
+pub(super) async fn close(spec: &Arc<Spec>, board: &Arc<Board>, reason: CloseReason) -> Outcome {
+    let signals = Signals::default();
+    let deadline = Instant::now() + CLOSE_TIMEOUT;
+    let done = spec.program.close(call(spec, board, deadline, &signals), reason).await;
+    judge(spec, done, deadline, &signals).await
+}
+
+pub(super) async fn run(
+    spec: Arc<Spec>,
+    board: Arc<Board>,
+    cycle: String,
+    run: Run,
+    signals: Signals,
+) -> LastRun {
+    let started = Timestamp::now();
+    let clock = Instant::now();
+    // How long the run may take is measured on the clock that nobody sets.
+    let deadline = clock + run.deadline.since(started);
+    let tick = Tick {
+        cycle,
+        iteration: run.iteration,
+        reason: match run.reason {
+            RunReason::Start => GuestReason::Start,
+            RunReason::Interval => GuestReason::Interval,
+            RunReason::Trigger => GuestReason::Trigger,
+        },
+        due: run.due.as_nanos(),
+        deadline: run.deadline.as_nanos(),
+        extensions: Vec::new(),
+    };
+    let done = spec.program.run(call(&spec, &board, deadline, &signals), tick).await;
+    let outcome = judge(&spec, done, deadline, &signals).await;
+    LastRun {
+        iteration: run.iteration,
+        reason: reason(run.reason).to_owned(),
+        started,
+        elapsed: clock.elapsed(),
+        outcome,
+    }
+}
+
+fn call(spec: &Arc<Spec>, board: &Arc<Board>, deadline: Instant, signals: &Signals) -> Call {
+    let services = &spec.services;
+    let name = &spec.name;
+    // Host functions still answer while the call winds down.
+    let end = Deadline(deadline + spec.grace);
+    let contexts = Contexts {
+        log: capability::log::Context::new(name.clone()),
+        settings: capability::settings::Context(spec.settings.clone()),
+        state: capability::state::Context {
+            chore: name.clone(),
+            memory: services.memory.clone(),
+            deadline: end,
+            pending: None,
+        },
+        cycle: capability::cycle::Context {
+            cycles: board.clone(),
+            wind_down: signals.wind_down.clone(),
+        },
+        sql: capability::sql::Context { sql: services.sql.clone(), deadline: end },
+        orders: capability::orders::Context { orders: services.orders.clone(), deadline: end },
+        kademlia: capability::kademlia::Context {
+            kademlia: services.kademlia.clone(),
+            deadline: end,
+        },
+        transport: capability::transport::Context {
+            transport: services.transport.clone(),
+            deadline: end,
+        },
+        metrics: capability::metrics::Context {
+            chore: name.clone(),
+            meters: services.meters.clone(),
+        },
+    };
+    Call {
+        contexts,
+        memory_bytes_max: spec.memory_bytes_max,
+        deadline,
+        grace: spec.grace,
+        wind_down: signals.wind_down.clone(),
+        interrupt: signals.interrupt.clone(),
+    }
+}
+
+/// What the end of a call means, once its state is kept.
+async fn judge(spec: &Spec, done: Done, deadline: Instant, signals: &Signals) -> Outcome {
+    if done.log_dropped > 0 {
+        let dropped = done.log_dropped;
+        warn!(chore = %spec.name, dropped, "log lines over the limit of one call were dropped");
+    }
+    let late = Instant::now() >= deadline;
+    let told = signals.wind_down.is_cancelled();
+    match done.ended {
+        Ended::Returned(Ok(())) => match done.saved {
+            Some(data) => keep(spec, data).await,
+            None => Outcome::Succeeded,
+        },
+        Ended::Returned(Err(message)) if told && late => Outcome::TimedOut { message },
+        Ended::Returned(Err(message)) if told => Outcome::Cancelled { message },
+        Ended::Returned(Err(message)) => Outcome::Failed { message },
+        Ended::Trapped(message) => Outcome::Trapped { message },
+        Ended::OutOfMemory(message) => Outcome::OutOfMemory { message },
+        Ended::Interrupted if !late => {
+            Outcome::Cancelled { message: "interrupted: it did not wind down in time".into() }
+        }
+        Ended::TimedOut | Ended::Interrupted => Outcome::TimedOut {
+            message: format!(
+                "interrupted: past its deadline, and it did not wind down within {}",
+                humantime::format_duration(spec.grace)
+            ),
+        },
+        Ended::HostFailed(message) => Outcome::HostFailed { message },
+    }
+}
+
+async fn keep(spec: &Spec, data: Vec<u8>) -> Outcome {
+    match spec.services.memory.save_state(spec.name.as_str(), data, &spec.version).await {
+        Ok(()) => Outcome::Succeeded,
+        Err(err) => Outcome::HostFailed { message: format!("save state: {}", chain(&err)) },
+    }
+}

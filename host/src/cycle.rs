@@ -1,0 +1,536 @@
+//! When a chore runs: a state machine that is told the time and what happened, and answers what to
+//! do next. It knows no clock, no task, no chore and no wasm.
+//!
+//! # How it is driven
+//!
+//! The shell (the chore's actor) calls [`Cycle::step`] with [`Input::Time`] once at the start and
+//! then whenever [`Cycle::wake_at`] has passed, with [`Input::Control`] when somebody asks for
+//! something, and with [`Input::Ended`] when the run has ended. It does the returned [`Step`]s in
+//! order. Every input is taken in every state, before the first [`Input::Time`] and after
+//! [`Step::Stopped`] too; none panics, none waits. A control without a waiter is done when `step`
+//! returns; one with a waiter is answered exactly once, by a [`Step::Answer`] now or later.
+//!
+//! # What waits, and what a run takes
+//!
+//! Two things ask for a run: a **tick**, because a slot has come, and **triggers**, because
+//! somebody said "now". At most one tick waits; any number of triggers may. When nothing is in the
+//! way, one run begins and takes everything that waits, so it has begun after each trigger that it
+//! serves. What is in the way of a run is a run in progress, a [`Control::Hold`] and a stop; a
+//! pause, "off" and back-off are in the way of ticks alone.
+//!
+//! # Time
+//!
+//! Slots are `anchor + k · interval + jitter(k)`: arithmetic on remembered values, so a restart of
+//! the peer or another look at the clock finds the same ones. Nothing else is due by time but a
+//! run's deadline and the end of its grace. The wall clock may do as it likes:
+//!
+//! - *Forward*, or a suspend: the slots in between are missed; one tick waits, the rest are
+//!   counted as skipped.
+//! - *Backward by up to an interval*: the next slot stays where it is. No slot runs twice.
+//! - *Backward by more*: waiting for the next slot would stall the cycle for the length of the
+//!   jump. The next slot becomes the first that is a whole interval away, so the cycle goes on
+//!   after at least one and at most two intervals, and a clock that is set back again and again
+//!   cannot make it run more often than that.
+//! - Whatever had happened by the jump counts as having happened no later than now, so a run gets
+//!   its timeout anew at worst, and grace and back-off are not prolonged by the jump.
+//!
+//! A jump forward past the deadline winds a run down early. That the deadline holds in *elapsed*
+//! time is for the shell, which has a monotonic clock: this machine only sees the wall clock.
+
+mod report;
+mod schedule;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+pub use self::report::{Saved, State, Status};
+use self::schedule::Slots;
+pub use self::schedule::{Backoff, Error, Interval, Period, Schedule, Start};
+use crate::clock::Timestamp;
+use crate::limits::CYCLE_WAITERS_MAX;
+
+/// Names whoever waits for a trigger's answer. Chosen by the caller, never looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WaiterId(pub u64);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// Nothing happened but time.
+    Time,
+    Control(Control),
+    /// The run in progress has ended. Ignored when there is none.
+    Ended {
+        succeeded: bool,
+        /// The run did not finish because its chore was being replaced: it is due again at once.
+        /// Whoever waits for its outcome waits for that of the next run. Ignored for a run that
+        /// succeeded.
+        rerun: bool,
+    },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Control {
+    /// No more ticks, and drops the one that waits. A run in progress goes on.
+    Pause,
+    /// Ends a pause and begins a full interval, also when there was no pause. No run at once.
+    Restart,
+    /// Run now. Answered when the run begins.
+    Trigger { waiter: WaiterId },
+    /// Run now. Answered when the run has ended.
+    TriggerWait { waiter: WaiterId },
+    /// Begins a full interval of the new length. Does not end a pause. Holds, also over a restart
+    /// of the peer, until the config's own interval changes.
+    ChangeInterval(Interval),
+    /// Asks the run in progress to wind down. Not counted as the chore's failure.
+    Cancel,
+    /// While a chore is replaced: winds the run in progress down, and keeps ticks and triggers.
+    Hold,
+    /// Ends a hold: one run takes what was kept.
+    Release,
+    /// The config has changed. The slots stay unless the interval is another. A run in progress
+    /// keeps the timeout that it began with.
+    Reschedule(Schedule),
+    /// Winds the run in progress down; no other will come. Always leads to [`Step::Stopped`].
+    Stop,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RunReason {
+    Start,
+    Interval,
+    Trigger,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Run {
+    /// Counts the runs of this cycle from 1, over restarts of the peer.
+    pub iteration: u64,
+    /// `Trigger` whenever a trigger is served, even if a slot has come too.
+    pub reason: RunReason,
+    /// When the run should have begun; never in the future.
+    pub due: Timestamp,
+    /// When it will be asked to wind down.
+    pub deadline: Timestamp,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// To a trigger: the run that serves it has begun.
+    Began { iteration: u64 },
+    /// To a trigger-and-wait: the run that served it has ended.
+    Ended { iteration: u64, succeeded: bool },
+    /// The cycle has been stopped; no run will come.
+    Stopped,
+    Refused(Refusal),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    #[error("cannot trigger: {max} triggers wait for this cycle already, try again after its run")]
+    TooManyWaiting { max: usize },
+}
+
+/// What the shell is to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Begin a run, and report its end with [`Input::Ended`].
+    Run(Run),
+    /// Ask the run in progress to end. At most once a run.
+    WindDown,
+    /// Its grace is over: drop the run in progress, and report its end. At most once a run.
+    Interrupt,
+    Answer { waiter: WaiterId, answer: Answer },
+    /// Nothing runs and nothing will. The answer to every stop, also to one after the first.
+    Stopped,
+}
+
+/// One recurring event of a chore. See the head of this file.
+#[derive(Debug)]
+pub struct Cycle {
+    schedule: Schedule,
+    interval_override: Option<Interval>,
+    anchor: Timestamp,
+    /// The number of the next slot.
+    next: i64,
+    /// Slots that passed without a run of their own.
+    skipped: u64,
+    paused: bool,
+    held: bool,
+    stopping: bool,
+    tick: Option<Tick>,
+    /// When the first of the triggers that wait was made.
+    asked: Option<Timestamp>,
+    /// Who made them. Empty for a triggered run that is due again after a replacement.
+    waiters: Vec<Waiter>,
+    running: Option<Running>,
+    iteration: u64,
+    /// In a row, up to now.
+    failures: u32,
+    failed_at: Option<Timestamp>,
+    last_started: Option<Timestamp>,
+    last_ended: Option<Timestamp>,
+    last_succeeded: Option<bool>,
+}
+
+/// A slot has come, or the cycle has started.
+#[derive(Clone, Copy, Debug)]
+struct Tick {
+    due: Timestamp,
+    reason: RunReason,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Waiter {
+    id: WaiterId,
+    for_end: bool,
+}
+
+#[derive(Debug)]
+struct Running {
+    run: Run,
+    since: Timestamp,
+    timeout: Duration,
+    winding_down: Option<WindingDown>,
+    /// Those who wait for the end of this run.
+    waiters: Vec<Waiter>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct WindingDown {
+    since: Timestamp,
+    /// The run had its time. Else somebody asked, and the run is not to blame for its end.
+    timed_out: bool,
+    interrupted: bool,
+}
+
+impl Cycle {
+    /// A cycle as it is when its chore is loaded. `saved` is what [`Cycle::saved`] returned before
+    /// the peer was restarted; any values in it are safe.
+    pub fn new(schedule: Schedule, saved: Option<Saved>, now: Timestamp) -> Cycle {
+        let saved = saved.unwrap_or_else(|| Saved::nothing(schedule.interval, now));
+        let configured = schedule.interval;
+        let mut cycle = Cycle {
+            // An override was made over a certain config; when that has changed, it has the word.
+            interval_override: saved.interval_override.filter(|_| saved.configured == configured),
+            schedule,
+            anchor: saved.anchor,
+            next: 1,
+            skipped: 0,
+            paused: saved.paused,
+            held: false,
+            stopping: false,
+            tick: None,
+            asked: None,
+            waiters: Vec::new(),
+            running: None,
+            iteration: saved.iteration,
+            failures: saved.failures,
+            failed_at: saved.failed_at,
+            last_started: saved.last_started,
+            last_ended: saved.last_ended,
+            last_succeeded: saved.last_succeeded,
+        };
+        if saved.interval_override.unwrap_or(saved.configured) != cycle.interval() {
+            cycle.anchor = saved.last_started.unwrap_or(now);
+        }
+        cycle.start(now);
+        cycle
+    }
+
+    fn start(&mut self, now: Timestamp) {
+        let Some(slots) = self.slots() else { return };
+        let (run_now, seen_until) = match (self.schedule.start, self.last_started) {
+            (Start::Resume, Some(last_started)) => (false, last_started),
+            (Start::Now | Start::Resume, _) => (true, now),
+            (Start::Delay, _) => (false, now),
+        };
+        // Slot 0 is the anchor itself, and a full interval begins there.
+        self.next = slots.first_after(seen_until).max(1);
+        if run_now && !self.paused {
+            self.tick = Some(Tick { due: now, reason: RunReason::Start });
+        }
+    }
+
+    /// Takes what happened at `now` and returns what to do, in order.
+    pub fn step(&mut self, now: Timestamp, input: Input) -> Vec<Step> {
+        let mut steps = Vec::new();
+        self.forget_the_future(now);
+        self.take_tick(now);
+        match input {
+            Input::Time => {}
+            Input::Control(control) => self.control(now, control, &mut steps),
+            Input::Ended { succeeded, rerun } => self.end(now, succeeded, rerun, &mut steps),
+        }
+        self.begin(now, &mut steps);
+        self.enforce(now, &mut steps);
+        steps
+    }
+
+    /// When to call [`Cycle::step`] next at the latest. `None`: only a control or the end of the
+    /// run can change anything. The caller also wakes after `limits::TIMER_MAX`, to notice a jump
+    /// of the clock.
+    pub fn wake_at(&self, now: Timestamp) -> Option<Timestamp> {
+        let at = match &self.running {
+            Some(Running { winding_down: None, since, timeout, .. }) => Some(since.plus(*timeout)),
+            Some(Running { winding_down: Some(winding_down), .. }) => {
+                let grace_ends = winding_down.since.plus(self.schedule.grace);
+                Some(grace_ends).filter(|_| !winding_down.interrupted)
+            }
+            None if self.held => None,
+            None => self.next_due(),
+        };
+        at.map(|at| at.max(now))
+    }
+
+    // Time.
+
+    /// See "Time" at the head of this file: nothing has happened later than `now`.
+    fn forget_the_future(&mut self, now: Timestamp) {
+        if let Some(slots) = self.slots() {
+            self.next = slots.near(self.next, now);
+        }
+        let no_later = |at: Timestamp| at.min(now);
+        self.failed_at = self.failed_at.map(no_later);
+        self.asked = self.asked.map(no_later);
+        if let Some(tick) = &mut self.tick {
+            tick.due = no_later(tick.due);
+        }
+        if let Some(running) = &mut self.running {
+            running.since = no_later(running.since);
+            if let Some(winding_down) = &mut running.winding_down {
+                winding_down.since = no_later(winding_down.since);
+            }
+        }
+    }
+
+    /// If slots have come, makes one tick of them.
+    fn take_tick(&mut self, now: Timestamp) {
+        let Some(slots) = self.slots() else { return };
+        let Some(due) = slots.at(self.next).filter(|due| *due <= now) else { return };
+        if self.paused || self.stopping {
+            return;
+        }
+        let passed = slots.first_after(now).abs_diff(self.next);
+        let taken = u64::from(self.tick.is_none());
+        self.skipped = self.skipped.saturating_add(passed.saturating_sub(taken));
+        self.next = slots.first_after(now);
+        self.tick.get_or_insert(Tick { due, reason: RunReason::Interval });
+    }
+
+    /// The next slot is one full interval from `now`.
+    fn begin_interval(&mut self, now: Timestamp) {
+        self.anchor = now;
+        self.next = 1;
+    }
+
+    fn interval(&self) -> Interval {
+        self.interval_override.unwrap_or(self.schedule.interval)
+    }
+
+    /// `None` when the interval is "off".
+    fn slots(&self) -> Option<Slots> {
+        let Schedule { jitter_max, jitter_seed, .. } = self.schedule;
+        let period = self.interval().period()?;
+        Some(Slots { anchor: self.anchor, period, jitter_max, jitter_seed })
+    }
+
+    /// When a tick may run: when its slot has come, and back-off after failures has passed. The
+    /// run at the start of the peer does not wait for back-off.
+    fn due(&self, tick: Tick) -> Timestamp {
+        match (tick.reason, self.backs_off_until()) {
+            (RunReason::Interval, Some(until)) => tick.due.max(until),
+            _ => tick.due,
+        }
+    }
+
+    fn backs_off_until(&self) -> Option<Timestamp> {
+        let period = self.interval().period()?;
+        let Schedule { backoff, jitter_seed, .. } = self.schedule;
+        Some(self.failed_at?.plus(backoff.wait(self.failures, period, jitter_seed)))
+    }
+
+    /// The tick that waits, else the one of the next slot.
+    fn next_tick(&self) -> Option<Tick> {
+        if self.paused || self.stopping {
+            return None;
+        }
+        let at_slot = |due| Tick { due, reason: RunReason::Interval };
+        self.tick.or_else(|| self.slots()?.at(self.next).map(at_slot))
+    }
+
+    fn next_due(&self) -> Option<Timestamp> {
+        self.asked.or_else(|| self.next_tick().map(|tick| self.due(tick)))
+    }
+
+    // Controls.
+
+    fn control(&mut self, now: Timestamp, control: Control, steps: &mut Vec<Step>) {
+        match control {
+            Control::Pause => {
+                self.paused = true;
+                self.tick = None;
+            }
+            Control::Restart => {
+                self.paused = false;
+                self.tick = None;
+                self.begin_interval(now);
+            }
+            Control::Trigger { waiter } => {
+                self.trigger(now, Waiter { id: waiter, for_end: false }, steps);
+            }
+            Control::TriggerWait { waiter } => {
+                self.trigger(now, Waiter { id: waiter, for_end: true }, steps);
+            }
+            Control::ChangeInterval(interval) => {
+                let configured = self.schedule.interval;
+                self.interval_override = Some(interval).filter(|wanted| *wanted != configured);
+                self.interval_changed(now);
+            }
+            Control::Cancel => self.wind_down(now, false, steps),
+            Control::Hold => {
+                self.held = true;
+                self.wind_down(now, false, steps);
+            }
+            Control::Release => self.held = false,
+            Control::Reschedule(schedule) => self.reschedule(now, schedule),
+            Control::Stop => self.stop(now, steps),
+        }
+    }
+
+    fn trigger(&mut self, now: Timestamp, waiter: Waiter, steps: &mut Vec<Step>) {
+        let of_run = self.running.as_ref().map_or(0, |running| running.waiters.len());
+        if self.stopping {
+            steps.push(waiter.answer(Answer::Stopped));
+        } else if self.waiters.len() + of_run >= CYCLE_WAITERS_MAX {
+            let refusal = Refusal::TooManyWaiting { max: CYCLE_WAITERS_MAX };
+            steps.push(waiter.answer(Answer::Refused(refusal)));
+        } else {
+            self.asked.get_or_insert(now);
+            self.waiters.push(waiter);
+        }
+    }
+
+    fn reschedule(&mut self, now: Timestamp, schedule: Schedule) {
+        let before = self.interval();
+        if schedule.interval != self.schedule.interval {
+            self.interval_override = None;
+        }
+        self.schedule = schedule;
+        if self.interval() != before {
+            self.interval_changed(now);
+        }
+    }
+
+    fn interval_changed(&mut self, now: Timestamp) {
+        self.begin_interval(now);
+        if self.interval() == Interval::Off {
+            self.tick = None;
+        }
+    }
+
+    fn stop(&mut self, now: Timestamp, steps: &mut Vec<Step>) {
+        self.stopping = true;
+        self.tick = None;
+        self.asked = None;
+        steps.extend(self.waiters.drain(..).map(|waiter| waiter.answer(Answer::Stopped)));
+        match self.running {
+            Some(_) => self.wind_down(now, false, steps),
+            None => steps.push(Step::Stopped),
+        }
+    }
+
+    // Runs.
+
+    /// Begins a run if one is due and nothing is in the way.
+    fn begin(&mut self, now: Timestamp, steps: &mut Vec<Step>) {
+        if self.running.is_some() || self.held || self.stopping {
+            return;
+        }
+        let (reason, due) = match (self.asked, self.tick) {
+            (Some(asked), _) => (RunReason::Trigger, asked),
+            (None, Some(tick)) if self.due(tick) <= now => (tick.reason, self.due(tick)),
+            _ => return,
+        };
+        self.asked = None;
+        self.tick = None;
+        self.iteration = self.iteration.saturating_add(1);
+        self.last_started = Some(now);
+
+        let iteration = self.iteration;
+        let timeout = self.schedule.timeout;
+        let run = Run { iteration, reason, due, deadline: now.plus(timeout) };
+        steps.push(Step::Run(run));
+        let (for_end, for_begin): (Vec<_>, Vec<_>) =
+            self.waiters.drain(..).partition(|waiter| waiter.for_end);
+        let began = |waiter: Waiter| waiter.answer(Answer::Began { iteration });
+        steps.extend(for_begin.into_iter().map(began));
+        self.running =
+            Some(Running { run, since: now, timeout, winding_down: None, waiters: for_end });
+    }
+
+    fn end(&mut self, now: Timestamp, succeeded: bool, rerun: bool, steps: &mut Vec<Step>) {
+        let Some(running) = self.running.take() else { return };
+        self.last_ended = Some(now);
+        self.last_succeeded = Some(succeeded);
+        if succeeded {
+            self.failures = 0;
+            self.failed_at = None;
+        } else if !rerun && running.winding_down.is_none_or(|why| why.timed_out) {
+            self.failures = self.failures.saturating_add(1);
+            self.failed_at = Some(now);
+        }
+        if rerun && !succeeded && !self.stopping {
+            self.run_again(now, running);
+        } else {
+            let iteration = running.run.iteration;
+            let ended = |waiter: Waiter| waiter.answer(Answer::Ended { iteration, succeeded });
+            steps.extend(running.waiters.into_iter().map(ended));
+        }
+        if self.stopping {
+            steps.push(Step::Stopped);
+        }
+    }
+
+    /// What was asked of the run that was given up is asked anew.
+    fn run_again(&mut self, now: Timestamp, given_up: Running) {
+        self.waiters.extend(given_up.waiters);
+        if given_up.run.reason == RunReason::Trigger {
+            self.asked.get_or_insert(now);
+        } else if !self.paused && self.interval() != Interval::Off {
+            self.tick = Some(Tick { due: now, reason: given_up.run.reason });
+        }
+    }
+
+    fn wind_down(&mut self, now: Timestamp, timed_out: bool, steps: &mut Vec<Step>) {
+        let Some(running) = &mut self.running else { return };
+        if running.winding_down.is_none() {
+            running.winding_down = Some(WindingDown { since: now, timed_out, interrupted: false });
+            steps.push(Step::WindDown);
+        }
+    }
+
+    /// Sees to the deadline and the grace of the run in progress.
+    fn enforce(&mut self, now: Timestamp, steps: &mut Vec<Step>) {
+        let Some(running) = &self.running else { return };
+        if now >= running.since.plus(running.timeout) {
+            self.wind_down(now, true, steps);
+        }
+        let Some(Running { winding_down: Some(winding_down), .. }) = &mut self.running else {
+            return;
+        };
+        if !winding_down.interrupted && now >= winding_down.since.plus(self.schedule.grace) {
+            winding_down.interrupted = true;
+            steps.push(Step::Interrupt);
+        }
+    }
+}
+
+impl Waiter {
+    fn answer(self, answer: Answer) -> Step {
+        Step::Answer { waiter: self.id, answer }
+    }
+}

@@ -1,0 +1,236 @@
+//! The cycle against a model that is too simple to be wrong: it looks at the clock every
+//! millisecond and knows no arithmetic on slots, while the cycle is woken only when it asks to be.
+//! Jitter, back-off and jumps of the clock are not modelled; `properties.rs` has them.
+
+use proptest::prelude::*;
+
+use super::super::*;
+use super::player::{EPOCH, every, moment, read_input, write_step};
+
+const TIMEOUT_MS: u64 = 15;
+const GRACE_MS: u64 = 6;
+
+#[derive(Default)]
+struct Model {
+    interval_ms: Option<u64>,
+    anchor_ms: u64,
+    /// A slot is seen once, however often its millisecond is looked at.
+    seen_ms: u64,
+    paused: bool,
+    held: bool,
+    stopping: bool,
+    tick: Option<(u64, &'static str)>,
+    triggers: Vec<(u64, &'static str, String)>,
+    iteration: u64,
+    run: Option<ModelRun>,
+}
+
+struct ModelRun {
+    reason: &'static str,
+    deadline_ms: u64,
+    grace_ends_ms: Option<u64>,
+    interrupted: bool,
+    waiters: Vec<String>,
+}
+
+impl Model {
+    fn step(&mut self, now: u64, input: &str) -> Vec<String> {
+        let mut steps = Vec::new();
+        self.look_at_the_clock(now);
+        let (word, rest) = input.split_once(' ').unwrap_or((input, ""));
+        match word {
+            "time" => {}
+            "ok" | "fail" | "rerun" => self.end(now, word, &mut steps),
+            "pause" => (self.paused, self.tick) = (true, None),
+            "restart" => (self.paused, self.tick, self.anchor_ms) = (false, None, now),
+            "trigger" if self.stopping => steps.push(format!("{rest} stopped")),
+            "wait" if self.stopping => steps.push(format!("{rest} stopped")),
+            "trigger" => self.triggers.push((now, "trigger", rest.to_owned())),
+            "wait" => self.triggers.push((now, "wait", rest.to_owned())),
+            "interval" if rest == "off" => {
+                (self.interval_ms, self.tick, self.anchor_ms) = (None, None, now);
+            }
+            "interval" => {
+                self.interval_ms = rest.strip_suffix("ms").and_then(|ms| ms.parse().ok());
+                self.anchor_ms = now;
+            }
+            "cancel" => self.wind_down(now, &mut steps),
+            "hold" => {
+                self.held = true;
+                self.wind_down(now, &mut steps);
+            }
+            "release" => self.held = false,
+            "stop" => self.stop(now, &mut steps),
+            _ => panic!("unknown input: {input}"),
+        }
+        self.begin(now, &mut steps);
+        if self.run.as_ref().is_some_and(|run| now >= run.deadline_ms) {
+            self.wind_down(now, &mut steps);
+        }
+        if let Some(run) = &mut self.run
+            && run.grace_ends_ms.is_some_and(|ends| now >= ends)
+            && !run.interrupted
+        {
+            run.interrupted = true;
+            steps.push("interrupt".to_owned());
+        }
+        steps
+    }
+
+    fn look_at_the_clock(&mut self, now: u64) {
+        let seen_ms = std::mem::replace(&mut self.seen_ms, now);
+        let Some(interval_ms) = self.interval_ms else { return };
+        let is_slot = now > self.anchor_ms.max(seen_ms) && (now - self.anchor_ms).is_multiple_of(interval_ms);
+        if is_slot && !self.paused && !self.stopping {
+            self.tick.get_or_insert((now, "interval"));
+        }
+    }
+
+    fn begin(&mut self, now: u64, steps: &mut Vec<String>) {
+        if self.run.is_some() || self.held || self.stopping {
+            return;
+        }
+        let (due, reason) = match (self.triggers.iter().map(|trigger| trigger.0).min(), self.tick) {
+            (Some(asked), _) => (asked, "trigger"),
+            (None, Some(tick)) => tick,
+            (None, None) => return,
+        };
+        self.iteration += 1;
+        let iteration = self.iteration;
+        let late = if due == now { String::new() } else { format!(" due {due}") };
+        steps.push(format!("run {iteration} {reason}{late}"));
+        let mut waiters = Vec::new();
+        for (_, kind, waiter) in self.triggers.drain(..) {
+            match kind {
+                "trigger" => steps.push(format!("{waiter} began {iteration}")),
+                "wait" => waiters.push(waiter),
+                _ => {}
+            }
+        }
+        self.tick = None;
+        let deadline_ms = now + TIMEOUT_MS;
+        self.run =
+            Some(ModelRun { reason, deadline_ms, grace_ends_ms: None, interrupted: false, waiters });
+    }
+
+    fn end(&mut self, now: u64, how: &str, steps: &mut Vec<String>) {
+        let Some(run) = self.run.take() else { return };
+        let again = how == "rerun" && !self.stopping;
+        let how = if how == "ok" { "ok" } else { "fail" };
+        if again && run.reason == "trigger" {
+            let waiters = run.waiters.into_iter().map(|waiter| (now, "wait", waiter));
+            self.triggers.extend(waiters);
+            self.triggers.push((now, "nobody", String::new()));
+        } else {
+            let answers = run.waiters.iter().map(|waiter| format!("{waiter} {how} {}", self.iteration));
+            steps.extend(answers);
+            if again && !self.paused && self.interval_ms.is_some() {
+                self.tick = Some((now, run.reason));
+            }
+        }
+        if self.stopping {
+            steps.push("stopped".to_owned());
+        }
+    }
+
+    fn wind_down(&mut self, now: u64, steps: &mut Vec<String>) {
+        let Some(run) = &mut self.run else { return };
+        if run.grace_ends_ms.is_none() {
+            run.grace_ends_ms = Some(now + GRACE_MS);
+            steps.push("wind down".to_owned());
+        }
+    }
+
+    fn stop(&mut self, now: u64, steps: &mut Vec<String>) {
+        (self.stopping, self.tick) = (true, None);
+        let waiters = self.triggers.drain(..).filter(|(_, kind, _)| *kind != "nobody");
+        steps.extend(waiters.map(|(_, _, waiter)| format!("{waiter} stopped")));
+        match self.run {
+            Some(_) => self.wind_down(now, steps),
+            None => steps.push("stopped".to_owned()),
+        }
+    }
+}
+
+fn at_ms(ms: u64) -> Timestamp {
+    EPOCH.plus(Duration::from_millis(ms))
+}
+
+/// The cycle's steps in the model's words: moments as milliseconds.
+fn words(steps: &[Step], now: Timestamp) -> Vec<String> {
+    let word = |step: &Step| match step {
+        Step::Run(Run { iteration, reason, due, .. }) if *due != now => {
+            let reason = format!("{reason:?}").to_lowercase();
+            format!("run {iteration} {reason} due {}", due.since(EPOCH).as_millis())
+        }
+        other => write_step(other, now),
+    };
+    steps.iter().map(word).collect()
+}
+
+fn inputs() -> impl Strategy<Value = Vec<(u64, String)>> {
+    let ended = prop_oneof![Just("ok"), Just("fail"), Just("rerun")];
+    let control = prop_oneof![
+        Just("pause"), Just("restart"), Just("restart"), Just("cancel"), Just("hold"),
+        Just("release"), Just("release"), Just("interval off"), Just("interval 5ms"),
+        Just("interval 7ms"), Just("interval 20ms"),
+    ];
+    let trigger = (prop_oneof![Just("trigger"), Just("wait")], 0..100_u64);
+    let input = prop_oneof![
+        6 => ended.prop_map(str::to_owned),
+        4 => control.prop_map(str::to_owned),
+        4 => trigger.prop_map(|(word, waiter)| format!("{word} {waiter}")),
+        1 => Just("time".to_owned()),
+    ];
+    let wait_ms = prop_oneof![Just(0), 0..4_u64, 0..40_u64];
+    let stop = prop_oneof![4 => Just(None), 1 => (0..40_usize).prop_map(Some)];
+    (prop::collection::vec((wait_ms, input), 1..60), stop).prop_map(|(mut inputs, stop)| {
+        if let Some(at) = stop {
+            inputs.insert(at.min(inputs.len()), (1, "stop".to_owned()));
+        }
+        inputs
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_cycle_does_what_the_model_does(
+        inputs in inputs(), interval_ms in prop_oneof![Just(3), Just(10), Just(30_u64)], delay: bool,
+    ) {
+        let schedule = Schedule {
+            timeout: Duration::from_millis(TIMEOUT_MS),
+            grace: Duration::from_millis(GRACE_MS),
+            start: if delay { Start::Delay } else { Start::Now },
+            ..every(&format!("{interval_ms}ms"))
+        };
+        let mut cycle = Cycle::new(schedule, None, moment("0s"));
+        let tick = (!delay).then_some((0, "start"));
+        let mut model = Model { interval_ms: Some(interval_ms), tick, ..Model::default() };
+
+        let (mut found, mut wanted) = (Vec::new(), Vec::new());
+        let (mut now_ms, mut now) = (0, EPOCH);
+        found.extend(words(&cycle.step(now, Input::Time), now));
+        wanted.extend(model.step(0, "time"));
+        for (wait_ms, input) in inputs {
+            let then_ms = now_ms + wait_ms;
+            for ms in now_ms + 1..=then_ms {
+                let steps = model.step(ms, "time").into_iter();
+                wanted.extend(steps.map(|step| format!("{ms}: {step}")));
+            }
+            while let Some(wake) = cycle.wake_at(now).filter(|wake| *wake <= at_ms(then_ms)) {
+                prop_assert!(wake > now, "would spin");
+                now = wake;
+                let steps = words(&cycle.step(now, Input::Time), now).into_iter();
+                found.extend(steps.map(|step| format!("{}: {step}", now.since(EPOCH).as_millis())));
+            }
+            (now_ms, now) = (then_ms, at_ms(then_ms));
+            found.push(input.clone());
+            wanted.push(input.clone());
+            found.extend(words(&cycle.step(now, read_input(&input)), now));
+            wanted.extend(model.step(now_ms, &input));
+            prop_assert_eq!(&found, &wanted);
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! What holds whatever happens: random inputs at random moments, with jitter, back-off, hostile
+//! durations and a clock that jumps.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::super::*;
+use super::player::{EPOCH, every, read_input};
+
+/// A shell that believes nothing: it panics at the first step that breaks a promise.
+#[derive(Default)]
+struct Witness {
+    running: Option<u64>,
+    wound_down: bool,
+    interrupted: bool,
+    stopping: bool,
+    stopped: bool,
+    may_tick: bool,
+    /// Open triggers: the number of runs begun when they were made, and whether for the end.
+    open: BTreeMap<u64, (u64, bool)>,
+    runs: u64,
+}
+
+impl Witness {
+    fn step(&mut self, cycle: &mut Cycle, now: Timestamp, input: Input) {
+        let ends = matches!(input, Input::Ended { .. });
+        let again = matches!(input, Input::Ended { succeeded: false, rerun: true });
+        let ended = ends.then(|| self.running.take()).flatten();
+        match &input {
+            Input::Control(Control::Trigger { waiter: WaiterId(id) }) => {
+                assert!(self.open.insert(*id, (self.runs, false)).is_none());
+            }
+            Input::Control(Control::TriggerWait { waiter: WaiterId(id) }) => {
+                assert!(self.open.insert(*id, (self.runs, true)).is_none());
+            }
+            Input::Control(Control::Stop) => self.stopping = true,
+            Input::Control(Control::Pause) => self.may_tick = false,
+            Input::Control(Control::Restart) => self.may_tick = true,
+            _ => {}
+        }
+        let before = self.runs;
+        for step in cycle.step(now, input) {
+            self.watch(step, now, ended);
+        }
+        if again && ended.is_some() && !self.stopping {
+            // Those who waited for the run that gave way wait for the next one.
+        } else if let Some(ended) = ended {
+            let left = self.open.values().filter(|(made, for_end)| *for_end && *made < ended);
+            assert_eq!(left.count(), 0, "the end of run {ended} left somebody waiting");
+        }
+        assert!(self.runs <= before + 1, "two runs in one step");
+        assert!(cycle.wake_at(now).is_none_or(|wake| wake > now), "the shell would spin");
+        let unserved = self.running.is_none() && !self.stopping && cycle.state() != State::Held;
+        assert!(!unserved || self.open.is_empty(), "nothing is in the way of a trigger");
+        assert_eq!(cycle.saved().iteration, self.runs);
+        cycle.status();
+    }
+
+    fn watch(&mut self, step: Step, now: Timestamp, ended: Option<u64>) {
+        match step {
+            Step::Run(run) => {
+                assert!(!self.stopping, "ran after a stop");
+                assert!(run.due <= now, "ran before it was due");
+                assert!(run.reason == RunReason::Trigger || self.may_tick, "a tick while paused");
+                assert_eq!(self.running.replace(run.iteration), None, "overlapped itself");
+                self.runs += 1;
+                assert_eq!(run.iteration, self.runs);
+                (self.wound_down, self.interrupted) = (false, false);
+            }
+            Step::WindDown => {
+                assert!(self.running.is_some() && !self.wound_down);
+                self.wound_down = true;
+            }
+            Step::Interrupt => {
+                assert!(self.running.is_some() && self.wound_down && !self.interrupted);
+                self.interrupted = true;
+            }
+            Step::Stopped => {
+                assert!(self.stopping && self.running.is_none() && self.open.is_empty());
+                self.stopped = true;
+            }
+            Step::Answer { waiter: WaiterId(id), answer } => {
+                let open = self.open.remove(&id);
+                let Some((made, for_end)) = open else { panic!("answered {id} twice") };
+                match answer {
+                    Answer::Began { iteration } => {
+                        assert!(!for_end && Some(iteration) == self.running && iteration > made);
+                    }
+                    Answer::Ended { iteration, .. } => {
+                        assert!(for_end && Some(iteration) == ended && iteration > made);
+                    }
+                    Answer::Stopped => assert!(self.stopping),
+                    Answer::Refused(refusal) => panic!("{refusal}"),
+                }
+            }
+        }
+    }
+}
+
+fn hostile_duration() -> impl Strategy<Value = Duration> {
+    prop_oneof![
+        4 => (0..100_u64).prop_map(Duration::from_millis),
+        1 => Just(Duration::ZERO),
+        1 => Just(Duration::MAX),
+        1 => any::<u64>().prop_map(Duration::from_nanos),
+    ]
+}
+
+fn schedule() -> impl Strategy<Value = Schedule> {
+    let interval = prop_oneof![Just("1ms"), Just("20ms"), Just("1h"), Just("off"), Just("10years")];
+    let start = prop_oneof![Just(Start::Now), Just(Start::Delay), Just(Start::Resume)];
+    let durations = [(); 4].map(|()| hostile_duration());
+    (interval, start, durations, any::<u64>(), prop_oneof![0..4_u32, any::<u32>()]).prop_map(
+        |(interval, start, [timeout, grace, jitter_max, first], jitter_seed, multiple)| Schedule {
+            timeout,
+            start,
+            jitter_max,
+            jitter_seed,
+            backoff: Backoff { first, interval_multiple_max: multiple },
+            grace,
+            ..every(interval)
+        },
+    )
+}
+
+#[derive(Clone, Debug)]
+enum Move {
+    Forward(i64),
+    Back(i64),
+    To(i64),
+    /// To when the cycle wants to be woken.
+    ToWake,
+}
+
+fn moves() -> impl Strategy<Value = Move> {
+    let span = prop_oneof![0..50_000_000_i64, 0..10_000_000_000_000_i64];
+    prop_oneof![
+        6 => Just(Move::ToWake),
+        4 => span.clone().prop_map(Move::Forward),
+        1 => span.prop_map(Move::Back),
+        1 => prop_oneof![Just(i64::MIN), Just(i64::MAX), Just(0), any::<i64>()].prop_map(Move::To),
+    ]
+}
+
+#[derive(Clone, Debug)]
+enum What {
+    Text(&'static str),
+    Trigger,
+    TriggerWait,
+    Reschedule(Schedule),
+}
+
+fn what() -> impl Strategy<Value = What> {
+    let text = prop_oneof![
+        8 => prop_oneof![Just("ok"), Just("fail"), Just("rerun")],
+        4 => Just("time"),
+        6 => prop_oneof![
+            Just("pause"), Just("restart"), Just("restart"), Just("cancel"), Just("hold"),
+            Just("release"), Just("release"), Just("interval off"), Just("interval 3ms"),
+        ],
+    ];
+    prop_oneof![
+        12 => text.prop_map(What::Text),
+        3 => Just(What::Trigger),
+        3 => Just(What::TriggerWait),
+        1 => schedule().prop_map(What::Reschedule),
+    ]
+}
+
+fn moved(now: Timestamp, by: &Move, cycle: &Cycle) -> Timestamp {
+    let nanos = now.as_nanos();
+    match by {
+        Move::Forward(by) => Timestamp::from_nanos(nanos.saturating_add(*by)),
+        Move::Back(by) => Timestamp::from_nanos(nanos.saturating_sub(*by)),
+        Move::To(to) => Timestamp::from_nanos(*to),
+        Move::ToWake => cycle.wake_at(now).unwrap_or(now),
+    }
+}
+
+fn config(cases: u32) -> ProptestConfig {
+    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
+}
+
+proptest! {
+    #![proptest_config(config(1000))]
+
+    #[test]
+    fn promises_hold_whatever_happens_and_a_stop_always_ends(
+        schedule in schedule(), story in prop::collection::vec((moves(), what()), 0..60),
+    ) {
+        let mut now = EPOCH;
+        let mut cycle = Cycle::new(schedule, None, now);
+        let mut witness = Witness { may_tick: true, ..Witness::default() };
+        for (id, (by, what)) in (0..).zip(story) {
+            now = moved(now, &by, &cycle);
+            let waiter = WaiterId(id);
+            let input = match what {
+                What::Text(text) => read_input(text),
+                What::Trigger => Input::Control(Control::Trigger { waiter }),
+                What::TriggerWait => Input::Control(Control::TriggerWait { waiter }),
+                What::Reschedule(schedule) => Input::Control(Control::Reschedule(schedule)),
+            };
+            witness.step(&mut cycle, now, input);
+        }
+        // The chore does not listen: only the interrupt ends its run.
+        witness.step(&mut cycle, now, Input::Control(Control::Stop));
+        while witness.running.is_some() && !witness.interrupted {
+            let Some(wake) = cycle.wake_at(now) else { panic!("would wait for ever") };
+            now = wake;
+            witness.step(&mut cycle, now, Input::Time);
+        }
+        if witness.running.is_some() {
+            witness.step(&mut cycle, now, read_input("fail"));
+        }
+        assert!(witness.stopped && witness.open.is_empty());
+        prop_assert_eq!(cycle.state(), State::Stopped);
+    }
+
+    /// However the clock is set, once it stands still in its rate the next run comes within two
+    /// intervals and the jitter.
+    #[test]
+    fn no_jump_stalls_the_cycle_for_longer_than_two_intervals(
+        seed: u64, jumps in prop::collection::vec(moves(), 1..20),
+    ) {
+        let schedule = every("20ms").jitter("20ms", seed);
+        let mut now = EPOCH;
+        let mut cycle = Cycle::new(schedule, None, now);
+        for by in jumps {
+            now = moved(now, &by, &cycle);
+            prop_assume!(now < Timestamp::MAX.minus(Duration::from_secs(1)));
+            cycle.step(now, Input::Time);
+            cycle.step(now, read_input("ok"));
+            let due = cycle.wake_at(now);
+            prop_assert!(due.is_some_and(|due| due.since(now) <= Duration::from_millis(60)), "{due:?}");
+        }
+    }
+
+    /// A cycle that is saved and read back at any quiet moment runs at the same moments as one
+    /// that was left alone.
+    #[test]
+    fn what_is_saved_keeps_the_slots(
+        seed: u64, multiple in 0..4_u32, backoff_ms in 0..50_u64,
+        story in prop::collection::vec((any::<bool>(), any::<bool>(), 0..3_u64, any::<bool>()), 1..60),
+    ) {
+        let backoff = Backoff {
+            first: Duration::from_millis(backoff_ms),
+            interval_multiple_max: multiple,
+        };
+        let schedule = Schedule { backoff, start: Start::Resume, ..every("20ms").jitter("15ms", seed) };
+        let mut left_alone = Cycle::new(schedule.clone(), None, EPOCH);
+        let mut reborn = Cycle::new(schedule.clone(), None, EPOCH);
+        let mut now = EPOCH;
+        for (restart_peer, succeeded, takes_ms, trigger) in story {
+            let waiter = WaiterId(1);
+            let input = match trigger {
+                true => Input::Control(Control::Trigger { waiter }),
+                false => Input::Time,
+            };
+            let wake = left_alone.wake_at(now);
+            prop_assert_eq!(wake, reborn.wake_at(now));
+            let wake = wake.unwrap_or(Timestamp::MAX);
+            now = if trigger { now.plus(wake.since(now) / 2) } else { wake };
+            prop_assert_eq!(left_alone.step(now, input.clone()), reborn.step(now, input));
+            now = now.plus(Duration::from_millis(takes_ms));
+            let ended = Input::Ended { succeeded, rerun: false };
+            let begun = left_alone.step(now, ended.clone());
+            prop_assert_eq!(&begun, &reborn.step(now, ended));
+            if restart_peer && begun.is_empty() {
+                let saved = serde_json::to_string(&reborn.saved()).map_err(|error| {
+                    TestCaseError::fail(error.to_string())
+                })?;
+                let saved = serde_json::from_str(&saved).map_err(|error| {
+                    TestCaseError::fail(error.to_string())
+                })?;
+                reborn = Cycle::new(schedule.clone(), saved, now);
+            }
+        }
+    }
+}

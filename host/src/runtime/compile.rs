@@ -1,0 +1,102 @@
+//! From the bytes of a component to a program that can be called.
+
+use std::sync::Arc;
+
+use wasmtime::component::Component;
+use wasmtime::component::types::ComponentItem;
+
+use crate::bindings::ChorePre;
+use crate::runtime::Runtime;
+use crate::runtime::store::{Bare, Granted};
+
+/// The export that makes a component a chore.
+const LIFECYCLE: &str = "chore:peer/lifecycle@0.1.0";
+
+/// Exports that may wait, so that the host can only call them if they are `async func`.
+const ASYNC_EXPORTS: [&str; 3] = ["open", "run", "close"];
+
+/// Why a component cannot be called.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("start the wasm engine: {0}")]
+    Engine(String),
+    #[error("start the thread that watches running chores")]
+    Thread(#[source] std::io::Error),
+    #[error("compile the component: {0}")]
+    Compile(String),
+    #[error("link the component: {0}")]
+    Link(String),
+    #[error(
+        "the component's `{0}` is a plain func where the contract has an async func: rebuild it \
+         with bindings of this contract"
+    )]
+    NotAsync(&'static str),
+    #[error("describe: {0}")]
+    Describe(String),
+    #[error("the peer is closing")]
+    Closed,
+}
+
+impl Error {
+    pub(super) fn engine(err: wasmtime::Error) -> Error {
+        Error::Engine(format!("{err:#}"))
+    }
+}
+
+/// A compiled and linked component. Clones share the code.
+#[derive(Clone)]
+pub struct Program(pub(super) Arc<Linked>);
+
+pub(super) struct Linked {
+    /// Keeps the engine's thread and linkers.
+    pub runtime: Runtime,
+    pub granted: ChorePre<Granted>,
+    pub bare: ChorePre<Bare>,
+}
+
+impl Program {
+    /// Blocks for as long as the compiler takes: about a millisecond for each kilobyte.
+    pub(super) fn compile(runtime: &Runtime, bytes: &[u8]) -> Result<Program, Error> {
+        let inner = &runtime.0;
+        let component =
+            Component::from_binary(&inner.engine, bytes).map_err(|err| Error::Compile(text(err)))?;
+        check_async(runtime, &component)?;
+        let link = |err| Error::Link(text(err));
+        let granted = inner.linker.instantiate_pre(&component).and_then(ChorePre::new);
+        // To describe itself a component needs no capability, so what it imports is a trap there.
+        let mut bare_linker = inner.bare_linker.clone();
+        bare_linker.define_unknown_imports_as_traps(&component).map_err(link)?;
+        let bare = bare_linker.instantiate_pre(&component).and_then(ChorePre::new);
+        Ok(Program(Arc::new(Linked {
+            runtime: runtime.clone(),
+            granted: granted.map_err(link)?,
+            bare: bare.map_err(link)?,
+        })))
+    }
+}
+
+fn text(err: wasmtime::Error) -> String {
+    format!("{err:#}")
+}
+
+/// A component whose exports are plain functions links, and traps at its first host call that
+/// waits: better refused now.
+fn check_async(runtime: &Runtime, component: &Component) -> Result<(), Error> {
+    let engine = &runtime.0.engine;
+    let ty = component.component_type();
+    let Some(lifecycle) = ty.get_export(engine, LIFECYCLE) else {
+        return Err(Error::Link(format!("the component exports no {LIFECYCLE}: it is no chore")));
+    };
+    let ComponentItem::ComponentInstance(lifecycle) = lifecycle.ty else {
+        return Err(Error::Link(format!("{LIFECYCLE} is no interface")));
+    };
+    for name in ASYNC_EXPORTS {
+        if let Some(export) = lifecycle.get_export(engine, name)
+            && let ComponentItem::ComponentFunc(func) = export.ty
+            && !func.async_()
+        {
+            return Err(Error::NotAsync(name));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,126 @@
+//! What a peer says of itself: plain data that readers clone, so that looking never waits for a run.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Timestamp;
+
+/// How one call of a chore (`open`, `run` or `close`) ended. Who is to blame differs by variant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Outcome {
+    Succeeded,
+    /// The chore said no, in its own words.
+    Failed { message: String },
+    /// The chore broke: a panic, an invalid access, a host call it may not make.
+    Trapped { message: String },
+    /// The chore asked for more memory than its limit; the limit is named.
+    OutOfMemory { message: String },
+    /// Past its deadline, and it did not wind down within the grace period.
+    TimedOut { message: String },
+    /// Asked to wind down (cancelled, replaced or closed) and did so, or was interrupted.
+    Cancelled { message: String },
+    /// The host broke: it could not do what it owes to the chore.
+    HostFailed { message: String },
+}
+
+impl Outcome {
+    pub fn succeeded(&self) -> bool {
+        matches!(self, Outcome::Succeeded)
+    }
+
+    /// One word for tables and metric labels.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Outcome::Succeeded => "succeeded",
+            Outcome::Failed { .. } => "failed",
+            Outcome::Trapped { .. } => "trapped",
+            Outcome::OutOfMemory { .. } => "out-of-memory",
+            Outcome::TimedOut { .. } => "timed-out",
+            Outcome::Cancelled { .. } => "cancelled",
+            Outcome::HostFailed { .. } => "host-failed",
+        }
+    }
+
+    /// What went wrong; empty if nothing did.
+    pub fn message(&self) -> &str {
+        match self {
+            Outcome::Succeeded => "",
+            Outcome::Failed { message }
+            | Outcome::Trapped { message }
+            | Outcome::OutOfMemory { message }
+            | Outcome::TimedOut { message }
+            | Outcome::Cancelled { message }
+            | Outcome::HostFailed { message } => message,
+        }
+    }
+}
+
+/// A run that ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastRun {
+    pub iteration: u64,
+    /// Why it ran: "start", "interval" or "trigger".
+    pub reason: String,
+    pub started: Timestamp,
+    pub elapsed: Duration,
+    pub outcome: Outcome,
+}
+
+/// One cycle of a loaded chore.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CycleStatus {
+    pub name: String,
+    /// Text with a unit, or "off".
+    pub interval: String,
+    /// "idle", "running", "winding-down", "paused", "off", "held", "backing-off" or "stopped".
+    pub state: String,
+    /// Runs begun so far, over restarts of the peer too.
+    pub iteration: u64,
+    /// Failures since the last success.
+    pub failures: u32,
+    pub next: Option<Timestamp>,
+    pub last: Option<LastRun>,
+}
+
+/// One file of the chores directory, loaded or refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChoreStatus {
+    pub name: String,
+    /// "loaded" or "refused".
+    pub state: String,
+    /// Why it was refused, and what to do; empty if loaded.
+    pub reason: String,
+    /// SHA-256 of the component, hexadecimal; empty if its bytes were never read.
+    pub digest: String,
+    pub version: String,
+    pub about: String,
+    /// What it was granted, by name.
+    pub grants: Vec<String>,
+    pub cycles: Vec<CycleStatus>,
+}
+
+/// A whole peer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerStatus {
+    /// Version of this program.
+    pub version: String,
+    pub node: String,
+    /// Where other nodes reach it; empty if it serves nobody.
+    pub listen: String,
+    pub started: Timestamp,
+    pub chores: Vec<ChoreStatus>,
+}
+
+/// What a control that can wait answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Triggered {
+    /// A run began.
+    Began { iteration: u64 },
+    /// The run that was asked for has ended.
+    Ended { run: LastRun },
+    /// The chore was closed first: no run will come.
+    Stopped,
+}
