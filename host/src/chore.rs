@@ -207,13 +207,11 @@ impl Actor {
     fn report(&self, cycle: &str, last: &LastRun) {
         let (chore, iteration) = (&self.spec.name, last.iteration);
         let (outcome, message) = (last.outcome.word(), last.outcome.message());
-        let elapsed = humantime::format_duration(Duration::from_millis(
-            u64::try_from(last.elapsed.as_millis()).unwrap_or(u64::MAX),
-        ));
+        let elapsed = format!("{:.1?}", last.elapsed);
         if last.outcome.succeeded() {
-            info!(%chore, cycle, iteration, %elapsed, "run {outcome}");
+            info!(%chore, cycle, iteration, elapsed, "run {outcome}");
         } else {
-            warn!(%chore, cycle, iteration, %elapsed, "run {outcome}: {message}");
+            warn!(%chore, cycle, iteration, elapsed, "run {outcome}: {message}");
         }
         let labels = |more: &[(&str, &str)]| {
             let mut all = vec![("cycle".to_owned(), cycle.to_owned())];

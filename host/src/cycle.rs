@@ -37,6 +37,7 @@
 //! A jump forward past the deadline winds a run down early. That the deadline holds in *elapsed*
 //! time is for the shell, which has a monotonic clock: this machine only sees the wall clock.
 
+mod messages;
 mod report;
 mod schedule;
 #[cfg(test)]
@@ -44,109 +45,12 @@ mod tests;
 
 use std::time::Duration;
 
-use serde::Serialize;
-
+pub use self::messages::{Answer, Control, Input, Refusal, Run, RunReason, Step, WaiterId};
 pub use self::report::{Saved, State, Status};
 use self::schedule::Slots;
 pub use self::schedule::{Backoff, Error, Interval, Period, Schedule, Start};
 use crate::clock::Timestamp;
 use crate::limits::CYCLE_WAITERS_MAX;
-
-/// Names whoever waits for a trigger's answer. Chosen by the caller, never looked at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct WaiterId(pub u64);
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Input {
-    /// Nothing happened but time.
-    Time,
-    Control(Control),
-    /// The run in progress has ended. Ignored when there is none.
-    Ended {
-        succeeded: bool,
-        /// The run did not finish because its chore was being replaced: it is due again at once.
-        /// Whoever waits for its outcome waits for that of the next run. Ignored for a run that
-        /// succeeded.
-        rerun: bool,
-    },
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Control {
-    /// No more ticks, and drops the one that waits. A run in progress goes on.
-    Pause,
-    /// Ends a pause and begins a full interval, also when there was no pause. No run at once.
-    Restart,
-    /// Run now. Answered when the run begins.
-    Trigger { waiter: WaiterId },
-    /// Run now. Answered when the run has ended.
-    TriggerWait { waiter: WaiterId },
-    /// Begins a full interval of the new length. Does not end a pause. Holds, also over a restart
-    /// of the peer, until the config's own interval changes.
-    ChangeInterval(Interval),
-    /// Asks the run in progress to wind down. Not counted as the chore's failure.
-    Cancel,
-    /// While a chore is replaced: winds the run in progress down, and keeps ticks and triggers.
-    Hold,
-    /// Ends a hold: one run takes what was kept.
-    Release,
-    /// The config has changed. The slots stay unless the interval is another. A run in progress
-    /// keeps the timeout that it began with.
-    Reschedule(Schedule),
-    /// Winds the run in progress down; no other will come. Always leads to [`Step::Stopped`].
-    Stop,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum RunReason {
-    Start,
-    Interval,
-    Trigger,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Run {
-    /// Counts the runs of this cycle from 1, over restarts of the peer.
-    pub iteration: u64,
-    /// `Trigger` whenever a trigger is served, even if a slot has come too.
-    pub reason: RunReason,
-    /// When the run should have begun; never in the future.
-    pub due: Timestamp,
-    /// When it will be asked to wind down.
-    pub deadline: Timestamp,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
-    /// To a trigger: the run that serves it has begun.
-    Began { iteration: u64 },
-    /// To a trigger-and-wait: the run that served it has ended.
-    Ended { iteration: u64, succeeded: bool },
-    /// The cycle has been stopped; no run will come.
-    Stopped,
-    Refused(Refusal),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    #[error("cannot trigger: {max} triggers wait for this cycle already, try again after its run")]
-    TooManyWaiting { max: usize },
-}
-
-/// What the shell is to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// Begin a run, and report its end with [`Input::Ended`].
-    Run(Run),
-    /// Ask the run in progress to end. At most once a run.
-    WindDown,
-    /// Its grace is over: drop the run in progress, and report its end. At most once a run.
-    Interrupt,
-    Answer { waiter: WaiterId, answer: Answer },
-    /// Nothing runs and nothing will. The answer to every stop, also to one after the first.
-    Stopped,
-}
 
 /// One recurring event of a chore. See the head of this file.
 #[derive(Debug)]
@@ -350,7 +254,8 @@ impl Cycle {
     fn backs_off_until(&self) -> Option<Timestamp> {
         let period = self.interval().period()?;
         let Schedule { backoff, jitter_seed, .. } = self.schedule;
-        Some(self.failed_at?.plus(backoff.wait(self.failures, period, jitter_seed)))
+        let wait = backoff.wait(self.failures, period, jitter_seed);
+        if wait.is_zero() { None } else { Some(self.failed_at?.plus(wait)) }
     }
 
     /// The tick that waits, else the one of the next slot.
@@ -423,6 +328,8 @@ impl Cycle {
         if self.interval() != before {
             self.interval_changed(now);
         }
+        // With less jitter, the next slot may have come already.
+        self.take_tick(now);
     }
 
     fn interval_changed(&mut self, now: Timestamp) {

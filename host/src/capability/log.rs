@@ -6,19 +6,14 @@ use wasmtime::component::{HasData, Linker};
 use crate::bindings::log::{self, Field, Level};
 use crate::capability::cut;
 use crate::limits::{LOG_FIELDS_MAX, LOG_LINE_BYTES_MAX, LOG_LINES_PER_CALL_MAX};
-use crate::name::ChoreName;
 
-/// What one call logs as.
+/// How much one call has logged. Whose line it is stands in the span that the call runs in.
+#[derive(Default)]
 pub struct Context {
-    pub chore: ChoreName,
     lines: u64,
 }
 
 impl Context {
-    pub fn new(chore: ChoreName) -> Context {
-        Context { chore, lines: 0 }
-    }
-
     /// Lines that the call lost to its limit.
     pub fn dropped(&self) -> u64 {
         self.lines.saturating_sub(LOG_LINES_PER_CALL_MAX)
@@ -39,14 +34,13 @@ impl log::Host for View<'_> {
         if self.0.lines > LOG_LINES_PER_CALL_MAX {
             return Ok(());
         }
-        let chore = self.0.chore.as_str();
         let line = line(&message, &fields);
         match level {
-            Level::Trace => trace!(target: "chore", chore, "{line}"),
-            Level::Debug => debug!(target: "chore", chore, "{line}"),
-            Level::Info => info!(target: "chore", chore, "{line}"),
-            Level::Warn => warn!(target: "chore", chore, "{line}"),
-            Level::Error => error!(target: "chore", chore, "{line}"),
+            Level::Trace => trace!(target: "chore", "{line}"),
+            Level::Debug => debug!(target: "chore", "{line}"),
+            Level::Info => info!(target: "chore", "{line}"),
+            Level::Warn => warn!(target: "chore", "{line}"),
+            Level::Error => error!(target: "chore", "{line}"),
         }
         Ok(())
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::warn;
+use tracing::{Instrument, warn};
 
 use crate::bindings::lifecycle::{CloseReason, OpenReason, RunReason as GuestReason, Tick};
 use crate::capability::{self, Contexts, Deadline, chain};
@@ -72,14 +72,18 @@ pub(super) fn reason(reason: RunReason) -> &'static str {
 pub(super) async fn open(spec: &Arc<Spec>, board: &Arc<Board>, reason: OpenReason) -> Outcome {
     let signals = Signals::default();
     let deadline = Instant::now() + OPEN_TIMEOUT;
-    let done = spec.program.open(call(spec, board, deadline, &signals), reason).await;
+    let span = tracing::info_span!("chore.open", chore = %spec.name);
+    let call = call(spec, board, deadline, &signals);
+    let done = spec.program.open(call, reason).instrument(span).await;
     judge(spec, done, deadline, &signals).await
 }
 
 pub(super) async fn close(spec: &Arc<Spec>, board: &Arc<Board>, reason: CloseReason) -> Outcome {
     let signals = Signals::default();
     let deadline = Instant::now() + CLOSE_TIMEOUT;
-    let done = spec.program.close(call(spec, board, deadline, &signals), reason).await;
+    let span = tracing::info_span!("chore.close", chore = %spec.name);
+    let call = call(spec, board, deadline, &signals);
+    let done = spec.program.close(call, reason).instrument(span).await;
     judge(spec, done, deadline, &signals).await
 }
 
@@ -123,7 +127,7 @@ fn call(spec: &Arc<Spec>, board: &Arc<Board>, deadline: Instant, signals: &Signa
     // Host functions still answer while the call winds down.
     let end = Deadline(deadline + spec.grace);
     let contexts = Contexts {
-        log: capability::log::Context::new(name.clone()),
+        log: capability::log::Context::default(),
         settings: capability::settings::Context(spec.settings.clone()),
         state: capability::state::Context {
             chore: name.clone(),

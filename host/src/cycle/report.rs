@@ -54,7 +54,9 @@ impl Saved {
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum State {
     /// Waits for its next slot; `None`: that is beyond the end of time.
-    Idle { next: Option<Timestamp> },
+    Idle {
+        next: Option<Timestamp>,
+    },
     Running {
         since: Timestamp,
         iteration: u64,
@@ -69,7 +71,11 @@ pub enum State {
     /// Its chore is being replaced.
     Held,
     /// A stop waits for the run in progress.
-    Stopping { since: Timestamp, iteration: u64, reason: RunReason },
+    Stopping {
+        since: Timestamp,
+        iteration: u64,
+        reason: RunReason,
+    },
     Stopped,
 }
 

@@ -5,7 +5,7 @@
 use proptest::prelude::*;
 
 use super::super::*;
-use super::player::{EPOCH, every, moment, read_input, write_step};
+use super::player::{EPOCH, config, every, moment, read_input, write_step};
 
 const TIMEOUT_MS: u64 = 15;
 const GRACE_MS: u64 = 6;
@@ -80,7 +80,8 @@ impl Model {
     fn look_at_the_clock(&mut self, now: u64) {
         let seen_ms = std::mem::replace(&mut self.seen_ms, now);
         let Some(interval_ms) = self.interval_ms else { return };
-        let is_slot = now > self.anchor_ms.max(seen_ms) && (now - self.anchor_ms).is_multiple_of(interval_ms);
+        let is_slot =
+            now > self.anchor_ms.max(seen_ms) && (now - self.anchor_ms).is_multiple_of(interval_ms);
         if is_slot && !self.paused && !self.stopping {
             self.tick.get_or_insert((now, "interval"));
         }
@@ -109,8 +110,13 @@ impl Model {
         }
         self.tick = None;
         let deadline_ms = now + TIMEOUT_MS;
-        self.run =
-            Some(ModelRun { reason, deadline_ms, grace_ends_ms: None, interrupted: false, waiters });
+        self.run = Some(ModelRun {
+            reason,
+            deadline_ms,
+            grace_ends_ms: None,
+            interrupted: false,
+            waiters,
+        });
     }
 
     fn end(&mut self, now: u64, how: &str, steps: &mut Vec<String>) {
@@ -122,7 +128,8 @@ impl Model {
             self.triggers.extend(waiters);
             self.triggers.push((now, "nobody", String::new()));
         } else {
-            let answers = run.waiters.iter().map(|waiter| format!("{waiter} {how} {}", self.iteration));
+            let answers =
+                run.waiters.iter().map(|waiter| format!("{waiter} {how} {}", self.iteration));
             steps.extend(answers);
             if again && !self.paused && self.interval_ms.is_some() {
                 self.tick = Some((now, run.reason));
@@ -171,9 +178,17 @@ fn words(steps: &[Step], now: Timestamp) -> Vec<String> {
 fn inputs() -> impl Strategy<Value = Vec<(u64, String)>> {
     let ended = prop_oneof![Just("ok"), Just("fail"), Just("rerun")];
     let control = prop_oneof![
-        Just("pause"), Just("restart"), Just("restart"), Just("cancel"), Just("hold"),
-        Just("release"), Just("release"), Just("interval off"), Just("interval 5ms"),
-        Just("interval 7ms"), Just("interval 20ms"),
+        Just("pause"),
+        Just("restart"),
+        Just("restart"),
+        Just("cancel"),
+        Just("hold"),
+        Just("release"),
+        Just("release"),
+        Just("interval off"),
+        Just("interval 5ms"),
+        Just("interval 7ms"),
+        Just("interval 20ms"),
     ];
     let trigger = (prop_oneof![Just("trigger"), Just("wait")], 0..100_u64);
     let input = prop_oneof![
@@ -193,11 +208,13 @@ fn inputs() -> impl Strategy<Value = Vec<(u64, String)>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(config(500))]
 
     #[test]
     fn the_cycle_does_what_the_model_does(
-        inputs in inputs(), interval_ms in prop_oneof![Just(3), Just(10), Just(30_u64)], delay: bool,
+        inputs in inputs(),
+        interval_ms in prop_oneof![Just(3), Just(10), Just(30_u64)],
+        delay: bool,
     ) {
         let schedule = Schedule {
             timeout: Duration::from_millis(TIMEOUT_MS),

@@ -8,6 +8,8 @@
 
 use std::time::Duration;
 
+use proptest::prelude::ProptestConfig;
+
 use super::super::*;
 
 /// Where the tables' clocks begin: in 2001, at a round number.
@@ -162,4 +164,9 @@ pub fn write_step(step: &Step, now: Timestamp) -> String {
 fn write_moment(at: Timestamp) -> String {
     let text = |duration| humantime::format_duration(duration).to_string().replace(' ', "");
     if at < EPOCH { format!("-{}", text(EPOCH.since(at))) } else { text(at.since(EPOCH)) }
+}
+
+/// Nothing is written beside the sources: a failing case prints what is needed to repeat it.
+pub fn config(cases: u32) -> ProptestConfig {
+    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
 }

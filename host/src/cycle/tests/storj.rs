@@ -16,13 +16,14 @@ fn case_1_basic() {
          2s | ok        | 0 ok 11",
     );
     assert_eq!(player.cycle.status().iteration, 1 + 10, "exactly 10 runs were added");
-    player.play(
-        "3s | restart   |                 | 4s
+    player
+        .play(
+            "3s | restart   |                 | 4s
          4s | time      | run 12 interval
          4s | ok        |
          5s | stop      | stopped",
-    )
-    .play("6s | trigger 0 | 0 stopped");
+        )
+        .play("6s | trigger 0 | 0 stopped");
 }
 
 #[test]
@@ -128,7 +129,10 @@ fn gap_controls_before_the_start_do_not_block_and_are_obeyed() {
 
 #[test]
 fn gap_trigger_after_the_stop_of_a_cycle_that_ran_or_never_ran() {
-    check(every("1s"), "0s | stop | stopped\n 0s | trigger 1 | 1 stopped\n 0s | wait 2 | 2 stopped");
+    check(
+        every("1s"),
+        "0s | stop | stopped\n 0s | trigger 1 | 1 stopped\n 0s | wait 2 | 2 stopped",
+    );
     check(
         every("1s"),
         "0s | time      | run 1 start
