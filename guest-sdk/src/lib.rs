@@ -1,1 +1,136 @@
-//! Empty.
+//! Write a chore: internal peer logic that runs in regular intervals, as a WebAssembly component.
+//!
+//! A whole chore, `src/lib.rs` of a crate with `crate-type = ["cdylib"]`:
+//!
+//! ```
+//! use chore_sdk::prelude::*;
+//!
+//! /// Says hello.
+//! #[derive(Settings)]
+//! pub struct Hello {
+//!     /// Whom to greet.
+//!     #[setting(default = "world")]
+//!     name: String,
+//! }
+//!
+//! #[chore(interval = "1h", timeout = "1m")]
+//! impl Chore for Hello {
+//!     async fn run(&mut self, tick: Tick) -> Result<()> {
+//!         let before: u64 = state::load_text().await?.unwrap_or(0);
+//!         info!(run = tick.iteration, before, "hello {}", self.name);
+//!         state::save_text(before + 1).await
+//!     }
+//! }
+//!
+//! chore_sdk::export!(Hello);
+//! # fn main() {
+//! # let world = chore_sdk::testing::World::new().setting("name", "you").saved(b"6", "0.1.0");
+//! # world.run::<Hello>(chore_sdk::testing::tick()).unwrap();
+//! # assert_eq!(world.logs()[0].to_string(), "INFO hello you run=1 before=6");
+//! # assert_eq!(world.state().unwrap().data, b"7");
+//! # }
+//! ```
+//!
+//! `cargo build --release --target wasm32-wasip2` makes the file that goes into a peer's chores
+//! directory, under the chore's name. The struct's doc comment says what the chore is about, those
+//! of its fields are the help of its settings. A chore needs a grant for what it imports, and it
+//! imports only what it uses: [`orders`], [`kademlia`] and [`transport`] need one.
+//!
+//! It is tested on the author's own machine, without wasm and without a peer: see [`testing`].
+//!
+//! Rooms, from the ground up: `error`, `time`, `node_id`, `incoming` and `units` know no peer;
+//! `backend` asks it, or a fake; `log` to `metrics` are what a chore uses, one for each interface
+//! of the contract; `chore` is what its author writes; `component` exports it.
+
+// What the macros write names this crate from outside.
+extern crate self as chore_sdk;
+
+mod backend;
+#[cfg(target_arch = "wasm32")]
+#[doc(hidden)]
+pub mod bindings;
+mod chore;
+#[cfg(target_arch = "wasm32")]
+mod component;
+pub mod cycle;
+mod error;
+mod incoming;
+pub mod kademlia;
+pub mod log;
+pub mod metrics;
+mod node_id;
+pub mod orders;
+pub mod settings;
+pub mod sql;
+pub mod state;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod testing;
+mod time;
+pub mod transport;
+#[path = "../macros/src/units.rs"]
+mod units;
+
+pub use chore_sdk_macros::chore;
+
+pub use crate::chore::{
+    Chore, CloseReason, CycleSpec, Descriptor, OpenReason, RunReason, Tick,
+};
+pub use crate::error::{Context, Error, Kind, Result};
+pub use crate::incoming::Incoming;
+pub use crate::node_id::{NODE_ID_BYTES, NodeId};
+pub use crate::time::Timestamp;
+
+/// What nearly every chore uses.
+pub mod prelude {
+    pub use std::time::Duration;
+
+    pub use crate::settings::{Secret, Settings, Size};
+    pub use crate::{
+        Chore, CloseReason, Context, CycleSpec, Error, Kind, NodeId, OpenReason, Result, RunReason,
+        Tick, Timestamp, bail, chore, cycle, debug, error, info, kademlia, metrics, orders, params,
+        sql, state, trace, transport, warn,
+    };
+}
+
+/// Makes the crate a component that is this chore. Its name and version are those of the package.
+#[macro_export]
+macro_rules! export {
+    ($chore:ty) => {
+        #[cfg(target_arch = "wasm32")]
+        #[allow(unsafe_code)]
+        const _: () = {
+            struct Crate;
+
+            impl $crate::__private::Package for Crate {
+                type Chore = $chore;
+                const NAME: &'static str = ::core::env!("CARGO_PKG_NAME");
+                const VERSION: &'static str = ::core::env!("CARGO_PKG_VERSION");
+                const ABOUT: &'static str = ::core::env!("CARGO_PKG_DESCRIPTION");
+            }
+
+            type Exported = $crate::__private::Exported<Crate>;
+            $crate::__private::bindings::export_component!(
+                Exported with_types_in $crate::__private::bindings
+            );
+        };
+
+        // Where there is nothing to export to, what is exported counts as used all the same.
+        #[cfg(not(target_arch = "wasm32"))]
+        const _: fn() -> $crate::Descriptor = || {
+            $crate::Descriptor::of::<$chore>(
+                ::core::env!("CARGO_PKG_NAME"),
+                ::core::env!("CARGO_PKG_VERSION"),
+                ::core::env!("CARGO_PKG_DESCRIPTION"),
+            )
+        };
+    };
+}
+
+/// What the macros use; no part of the interface.
+#[doc(hidden)]
+pub mod __private {
+    #[cfg(target_arch = "wasm32")]
+    pub use crate::bindings;
+    #[cfg(target_arch = "wasm32")]
+    pub use crate::component::{Exported, Package};
+}

@@ -21,16 +21,16 @@
 //! # Time
 //!
 //! Slots are `anchor + k · interval + jitter(k)`: arithmetic on remembered values, so a restart of
-//! the peer or another look at the clock finds the same ones. Nothing else is due by time but a
-//! run's deadline and the end of its grace. The wall clock may do as it likes:
+//! the peer or another look at the clock finds the same ones. Besides, only back-off, a
+//! run's deadline and its grace end by time. The wall clock may do as it likes:
 //!
 //! - *Forward*, or a suspend: the slots in between are missed; one tick waits, the rest are
 //!   counted as skipped.
 //! - *Backward by up to an interval*: the next slot stays where it is. No slot runs twice.
 //! - *Backward by more*: waiting for the next slot would stall the cycle for the length of the
 //!   jump. The next slot becomes the first that is a whole interval away, so the cycle goes on
-//!   after at least one and at most two intervals, and a clock that is set back again and again
-//!   cannot make it run more often than that.
+//!   after one to two intervals and the slot's jitter, and a clock that is set back again and
+//!   again cannot make it run more often than that.
 //! - Whatever had happened by the jump counts as having happened no later than now, so a run gets
 //!   its timeout anew at worst, and grace and back-off are not prolonged by the jump.
 //!

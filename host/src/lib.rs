@@ -13,3 +13,42 @@
 //! floor 1  identity transport kademlia database orders sql memory trust settlement intake uplink meters
 //! floor 0  cycle plan package grant manifest config descriptor status limits name units clock node_id signing tidy
 //! ```
+
+pub mod bindings;
+pub mod capability;
+pub mod chore;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod control;
+pub mod cycle;
+pub mod database;
+pub mod descriptor;
+pub mod grant;
+pub mod identity;
+pub mod intake;
+pub mod kademlia;
+pub mod limits;
+pub mod manifest;
+pub mod memory;
+pub mod meters;
+pub mod name;
+pub mod node_id;
+mod order_stream;
+pub mod orders;
+pub mod package;
+pub mod peer;
+pub mod plan;
+pub mod planet;
+pub mod registry;
+pub mod runtime;
+pub mod settlement;
+pub mod signing;
+pub mod sql;
+pub mod status;
+#[cfg(test)]
+mod tidy;
+pub mod transport;
+pub mod trust;
+pub mod units;
+pub mod uplink;

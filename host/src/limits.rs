@@ -127,3 +127,244 @@ pub const PROGRAMS_KEPT_MAX: usize = 64;
 
 /// How often the schedule of a busy chore is written down.
 pub const SCHEDULE_SAVE_EVERY: Duration = Duration::from_secs(1);
+
+// The control socket.
+
+/// Longest path of a Unix socket, in bytes, its final NUL not counted: the system's own limit.
+pub const SOCKET_PATH_BYTES_MAX: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
+
+/// Connections to the control socket at once: a person has a few terminals, a script a few loops.
+pub const CONTROL_CONNECTIONS_MAX: usize = 256;
+
+/// An answer on the control socket, in bytes. A chore with a thousand cycles has half a megabyte.
+pub const CONTROL_ANSWER_BYTES_MAX: usize = 64 * MIB;
+
+/// How long the control socket may take to answer what waits for no run.
+pub const CONTROL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Longest that a trigger waits for a run to begin or end: a day, the longest run seen in practice.
+pub const CONTROL_TRIGGER_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
+
+/// How long requests in progress have when the control socket closes.
+pub const CONTROL_SHUTDOWN_MAX: Duration = Duration::from_secs(1);
+
+// Orders over the network.
+
+/// Longest signature that is looked at, in bytes: that of an RSA key of 4096 bits.
+pub const SIGNATURE_BYTES_MAX: usize = 512;
+
+/// Largest request that carries a limit and its order, in bytes: both, and their framing.
+pub const REQUEST_BYTES_MAX: usize = 2 * ORDER_BYTES_MAX + 1024;
+
+/// Orders that a satellite checks and writes down together: some 10 ms of signatures, so that one
+/// commit serves many and no answer waits long for its neighbours.
+pub const SETTLEMENT_BATCH: usize = 64;
+
+/// Batches of one settlement stream under way at once: one is checked while another is committed.
+pub const SETTLEMENT_BATCHES_AT_ONCE: usize = 4;
+
+/// Orders of one intake stream under way at once: they share commits, and their memory is bounded.
+pub const INTAKE_AT_ONCE: usize = 256;
+
+/// Longest that a stream of orders may be silent: a peer that is gone holds no place for ever.
+pub const ORDER_STREAM_IDLE: Duration = Duration::from_secs(5 * 60);
+
+/// How long a satellite remembers a serial number past its expiration, to answer a resend of what
+/// it accepted. Afterwards the expiration alone keeps the order out.
+pub const SETTLED_KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// Serial numbers forgotten in one transaction: more would hold up who settles.
+pub const SETTLED_CLEANED_AT_ONCE: u32 = 10_000;
+
+/// Time to fetch a satellite's public identity, the dial included.
+pub const TRUST_FETCH_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// A satellite that could not be reached is not dialled again within this.
+pub const TRUST_RETRY: Duration = Duration::from_secs(30);
+
+/// An identity that does not fit a signature is not fetched again within this: forgers must not
+/// make a node dial.
+pub const TRUST_RENEW: Duration = Duration::from_secs(10 * 60);
+
+/// Largest file with a public identity, in bytes. A chain of two certificates has 1 KiB.
+pub const IDENTITY_FILE_BYTES_MAX: u64 = 64 * 1024;
+
+/// Time for an uplink to reach a storage node.
+pub const UPLINK_DIAL_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Time for an uplink to hand in its orders, all together.
+pub const UPLINK_TIMEOUT: Duration = Duration::from_secs(10 * 60);
+
+// Identity and transport.
+
+/// Certificates of one identity: leaf, CA, and whoever signed the CA.
+pub const IDENTITY_CERTIFICATES_MAX: usize = 4;
+
+/// One certificate of another node, in bytes. Ours have 400.
+pub const IDENTITY_CERTIFICATE_BYTES_MAX: usize = 8 * 1024;
+
+/// Longest call to another peer: a stream that settles a day's orders. No call is without end.
+pub const CALL_TIMEOUT_MAX: Duration = Duration::from_secs(24 * 3600);
+
+/// Longest method path of a call, in bytes: it comes from guests and from the network.
+pub const METHOD_BYTES_MAX: usize = 256;
+
+/// Connections to other peers at once, being dialled or open: each is a file and two tasks.
+pub const CONNECTIONS_POOLED_MAX: usize = 512;
+
+/// How long a connection that nobody holds is kept for the next dial.
+pub const CONNECTION_IDLE: Duration = Duration::from_secs(2 * 60);
+
+/// How long a connection that is being closed has to say so to the other side.
+pub const CONNECTION_CLOSE_WAIT: Duration = Duration::from_secs(1);
+
+/// How often a silent connection is asked whether the other side is there, shorter than what
+/// routers and firewalls forget.
+pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
+
+/// How long the other side has to answer that.
+pub const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How long past its deadline a stream that is blocked by the other side may hold its memory; then
+/// the whole connection goes.
+pub const STREAM_STALL_GRACE: Duration = Duration::from_secs(10);
+
+/// Bytes on the way to us that were not read yet, on one stream and on one connection. With 64 KiB,
+/// the default, a stream over 100 ms of distance carries 0.6 MB/s.
+pub const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
+pub const CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
+
+/// Headers of one request or response, in bytes.
+pub const HEADER_BYTES_MAX: u32 = 16 * 1024;
+
+/// Names looked up at once. A lookup keeps a thread, and cannot be ended.
+pub const LOOKUPS_AT_ONCE: usize = 32;
+
+/// Addresses of one name that are tried, and how long one has before the next is tried beside it.
+pub const ADDRESSES_TRIED_MAX: usize = 8;
+pub const ADDRESS_HEAD_START: Duration = Duration::from_millis(250);
+
+/// Connections that a server holds at once: each is a file.
+pub const SERVER_CONNECTIONS_MAX: usize = 2048;
+
+/// Handshakes that a server has under way at once: others wait in the system's queue.
+pub const SERVER_HANDSHAKES_MAX: usize = 256;
+
+/// How long a client may take from TCP to its first HTTP/2 bytes. Shorter than
+/// [`HANDSHAKE_TIMEOUT`]: here it is strangers who keep us waiting.
+pub const SERVER_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Calls that one client may have going at once on one connection; others wait on its side.
+pub const SERVER_STREAMS_MAX: u32 = 64;
+
+/// How long a server keeps a connection without calls: longer than clients do, so they close first.
+pub const SERVER_IDLE: Duration = Duration::from_secs(10 * 60);
+
+/// How long a server waits when it cannot accept, as when it is out of files.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How long tasks that were told to end have: only one that blocks its thread needs longer.
+pub const ABORT_WAIT: Duration = Duration::from_secs(1);
+
+// Databases.
+
+/// How long a statement waits for another process that has the same file open. Inside the process
+/// nobody waits for a lock.
+pub const DATABASE_BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long the jobs that are under way have when a database closes; as long again for its writer.
+pub const DATABASE_CLOSE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Jobs that wait for the writer of one database; more wait outside.
+pub const DATABASE_JOBS_WAITING: usize = 1024;
+
+/// Jobs that share one commit: enough that the sync no longer counts, few enough that the first
+/// does not wait long for the last.
+pub const GROUP_COMMIT_JOBS_MAX: usize = 512;
+
+/// Readers of one database at once: each has a connection with a cache of 2 MB.
+pub const DATABASE_READERS_MAX: usize = 4;
+
+/// Statements that a connection keeps compiled: more than any room has.
+pub const DATABASE_STATEMENTS_CACHED: usize = 64;
+
+/// What a write-ahead log is cut down to when it has been written back, in bytes.
+pub const DATABASE_LOG_BYTES_KEPT: u32 = 16 * MIB as u32;
+
+/// What is remembered of one cycle, in bytes. It is some 300 bytes of JSON.
+pub const SCHEDULE_BYTES_MAX: usize = 64 * 1024;
+
+// The orders database.
+
+/// Length of a serial number, in bytes.
+pub const ORDER_SERIAL_BYTES: usize = 16;
+
+/// What a satellite said when it rejected an order, in bytes; the rest is cut off.
+pub const ORDER_REASON_BYTES_MAX: usize = 2 * 1024;
+
+/// Limits and orders that one call lists, in bytes: a quarter of what one host call may copy.
+pub const ORDERS_BYTES_PER_CALL_MAX: usize = 8 * MIB;
+
+/// Limits and orders of one page of a stream, in bytes.
+pub const ORDERS_BYTES_PER_PAGE: usize = MIB;
+
+/// Archived orders that one transaction deletes: some milliseconds, then others may write.
+pub const ORDERS_CLEANED_AT_ONCE: u32 = 1_000;
+
+// Names, config files and descriptors.
+
+/// A chore's name, in bytes. With `.wasm` it is a file name everywhere, and a DNS label is as long.
+pub const CHORE_NAME_BYTES_MAX: usize = 63;
+
+/// A cycle's or a setting's name, in bytes: a node's id in text has 51, and room for a word.
+pub const CYCLE_NAME_BYTES_MAX: usize = 64;
+
+/// Settings of one chore.
+pub const SETTINGS_MAX: usize = 256;
+
+/// The value of one setting, in bytes. A list of satellites fits.
+pub const SETTING_BYTES_MAX: usize = 64 * 1024;
+
+/// The help of a cycle or setting, or what a chore says it is about, in bytes: some 50 lines.
+pub const HELP_BYTES_MAX: usize = 4 * 1024;
+
+/// A chore's version, in bytes.
+pub const VERSION_BYTES_MAX: usize = 64;
+
+/// Extensions of one descriptor, and one extension's key or value, in bytes.
+pub const EXTENSIONS_MAX: usize = 64;
+pub const EXTENSION_BYTES_MAX: usize = 4 * 1024;
+
+/// Longest timeout of a run: a week. A longer run is one that hangs, or should be a cycle.
+pub const RUN_TIMEOUT_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// Longest grace that an operator can give a run: closing the peer waits for it.
+pub const GRACE_MAX: Duration = Duration::from_secs(10 * 60);
+
+/// Least and most memory that an operator can give an instance, in bytes: a Rust chore starts with
+/// 1.1 MB, and wasm with 32-bit addresses ends at 4 GiB.
+pub const CHORE_MEMORY_BYTES_MIN: u64 = MIB as u64;
+pub const CHORE_MEMORY_BYTES_MAX: u64 = 4096 * MIB as u64;
+
+/// How long the schedule rests after a first failure, unless the operator says otherwise.
+pub const BACKOFF_FIRST: Duration = Duration::from_secs(10);
+
+/// How many intervals the schedule rests at most after repeated failures: a chore that is mended
+/// runs again within a day if it runs hourly.
+pub const BACKOFF_INTERVALS_MAX: u32 = 16;
+
+/// How long an archived order is kept, unless the operator says otherwise: a week, to look it up.
+pub const ARCHIVE_TTL: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// How long a peer may take to close, unless the operator says otherwise, and at most.
+pub const SHUTDOWN_BUDGET: Duration = Duration::from_secs(30);
+pub const SHUTDOWN_BUDGET_MAX: Duration = Duration::from_secs(3600);
+
+/// Most components that an operator can have compiled at once: more than a machine has cores.
+pub const COMPILATIONS_AT_ONCE_MAX: usize = 64;
+
+/// Imports, or exports, of one component. A Rust chore has 30.
+pub const COMPONENT_NAMES_MAX: usize = 1_000;
+
+/// Sections of one component. A Rust chore has 250, each of a few items.
+pub const COMPONENT_SECTIONS_MAX: usize = 100_000;

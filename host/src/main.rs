@@ -1,1 +1,7 @@
-fn main() {}
+//! The program `chore`. Everything it does is in the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    chore_host::cli::main()
+}

@@ -2,7 +2,7 @@
 //! socket and no name resolution.
 
 use std::fmt;
-use std::net::SocketAddrV6;
+use std::net::Ipv6Addr;
 use std::str::FromStr;
 
 use ring::digest::{SHA256, digest};
@@ -112,8 +112,11 @@ impl FromStr for NodeId {
         let mut payload = [0; TEXT_CHARS_MAX];
         let bytes =
             bs58::decode(text).onto(&mut payload).map_err(|err| decode_error(text, &err))?;
-        if bytes != TEXT_PAYLOAD_BYTES {
+        if bytes < TEXT_PAYLOAD_BYTES {
             return Err(Error::Truncated { text: quote(text), bytes });
+        }
+        if bytes > TEXT_PAYLOAD_BYTES {
+            return Err(Error::Checksum(quote(text)));
         }
         let payload = &payload[..TEXT_PAYLOAD_BYTES];
         let (versioned, checksum) = payload.split_at(1 + NODE_ID_BYTES);
@@ -249,8 +252,8 @@ pub fn check_address(address: &str) -> Result<(), Error> {
     if !digits || !port.parse::<u16>().is_ok_and(|port| port > 0) {
         return Err(Error::Port(quote(address)));
     }
-    if host.starts_with('[') {
-        return match address.parse::<SocketAddrV6>() {
+    if let Some(v6) = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        return match v6.parse::<Ipv6Addr>() {
             Ok(_) => Ok(()),
             Err(_) => Err(Error::Host(quote(address))),
         };
@@ -336,7 +339,7 @@ mod tests {
             (TEXT.replace('9', "l"), "'l' at position 5"),
             (TEXT[..40].replace('9', "é"), "'é' at position 5"),
             (format!("{TEXT}1"), "too long"),
-            ("z".repeat(51), "too long"),
+            ("z".repeat(51), "wrong checksum"),
             ("1".repeat(100_000), "too long"),
             (other_version, "version 0 is known, not 1"),
             (ends_wrong, "version 0 is known, not 3"),

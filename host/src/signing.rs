@@ -13,7 +13,7 @@ use ring::rand::SecureRandom;
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 
 use crate::clock::Timestamp;
-use crate::identity::{Identity, PublicIdentity};
+use crate::identity::{self, Identity, PublicIdentity};
 use crate::limits::{ORDER_BYTES_MAX, SIGNATURE_BYTES_MAX};
 use crate::node_id::{NODE_ID_BYTES, NodeId};
 
@@ -50,17 +50,13 @@ pub enum Error {
     #[error("{part} has {bytes} bytes, at most {ORDER_BYTES_MAX} are taken")]
     TooLong { part: Part, bytes: usize },
     #[error("{part} is not a protobuf message")]
-    Decode {
-        part: Part,
-        #[source]
-        source: prost::DecodeError,
-    },
+    Decode { part: Part, source: prost::DecodeError },
     #[error(transparent)]
     Fault(#[from] Fault),
-    #[error("making a piece key failed: the system gives no random bytes")]
+    #[error("draw random bytes: the system gives none")]
     Random,
-    #[error("signing the order limit failed")]
-    Sign(#[source] crate::identity::Error),
+    #[error("sign an order limit")]
+    Sign(#[source] identity::Error),
 }
 
 /// Why an order does not count. These are the words that the other side reads.
@@ -123,9 +119,7 @@ pub fn decode_order(bytes: &[u8]) -> Result<Order, Error> {
 fn parse<M: Message + Default>(part: Part, bytes: &[u8]) -> Result<M, Error> {
     match bytes.len() {
         0 => Err(Error::Missing(part)),
-        1..=ORDER_BYTES_MAX => {
-            M::decode(bytes).map_err(|source| Error::Decode { part, source })
-        }
+        1..=ORDER_BYTES_MAX => M::decode(bytes).map_err(|source| Error::Decode { part, source }),
         bytes => Err(Error::TooLong { part, bytes }),
     }
 }
@@ -350,5 +344,7 @@ pub fn draw(key: &PieceKey, limit: &OrderLimit, amount: i64) -> Order {
     order
 }
 
+#[cfg(test)]
+pub(crate) mod cast;
 #[cfg(test)]
 mod tests;

@@ -125,9 +125,8 @@ impl Cycle {
     }
 
     pub fn status(&self) -> Status {
-        let puts_off = |until: &Timestamp| {
-            self.next_tick().is_some_and(|tick| tick.due < *until && self.due(tick) == *until)
-        };
+        let puts_off =
+            |until: &Timestamp| self.next_tick().is_some_and(|tick| self.due(tick) == *until);
         Status {
             state: self.state(),
             interval: self.interval(),

@@ -325,6 +325,26 @@ fn a_run_that_gives_way_is_not_run_again_if_paused_disabled_or_done() {
 }
 
 #[test]
+fn a_run_that_gives_way_is_no_failure_even_past_its_deadline() {
+    let player = check(
+        every("10s"),
+        "0s | time  | run 1 start
+         3s | time  | wind down
+         4s | hold  |
+         4s | rerun |",
+    );
+    assert_eq!(player.cycle.status().failures, 0);
+}
+
+#[test]
+fn a_run_that_succeeded_is_not_run_again() {
+    let mut cycle = check(every("10s"), "0s | wait 1 | run 1 trigger").cycle;
+    let steps = cycle.step(moment("1s"), Input::Ended { succeeded: true, rerun: true });
+    let answer = Answer::Ended { iteration: 1, succeeded: true };
+    assert_eq!(steps, [Step::Answer { waiter: WaiterId(1), answer }]);
+}
+
+#[test]
 fn pause_drops_a_tick_that_is_kept_by_a_hold() {
     check(
         every("10s"),

@@ -1,0 +1,221 @@
+//! What a chore's functions fail with: a kind for the program and a sentence for people.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+use crate::backend;
+use crate::settings::Invalid;
+use crate::transport::{Closed, Status};
+
+/// `Result` with this crate's [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What sort of failure it is, as the host tells them apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Kind {
+    /// The operator has not granted what the call needs.
+    Denied,
+    NotFound,
+    /// An argument is malformed.
+    Invalid,
+    /// The value exists already, or changed meanwhile.
+    Conflict,
+    /// The other side cannot be reached now; trying again later may work.
+    Unavailable,
+    TimedOut,
+    Cancelled,
+    /// Over a limit of the host.
+    TooLarge,
+    /// The host failed.
+    Internal,
+    /// The chore's own failures, and what a later host may tell apart.
+    Other,
+}
+
+/// A failure of a chore, or of what it asked of its peer.
+///
+/// `?` makes one of any [`std::error::Error`], of a `String` and of a `&str`, and keeps the kind of
+/// what the host said. Causes are written into the message, since a message is all that the host
+/// takes from a chore.
+///
+/// ```
+/// # use chore_sdk::prelude::*;
+/// fn parse(text: &str) -> Result<u32> {
+///     if text.is_empty() {
+///         bail!("nothing to parse");
+///     }
+///     Ok(text.parse().context("the answer")?)
+/// }
+/// assert_eq!(parse("").unwrap_err().to_string(), "nothing to parse");
+/// assert_eq!(parse("x").unwrap_err().to_string(), "the answer: invalid digit found in string");
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct Error {
+    kind: Kind,
+    message: String,
+}
+
+impl Error {
+    /// Of [`Kind::Other`]. A message is lower case, has no full stop, and names the operation and
+    /// the thing.
+    pub fn new(message: impl Into<String>) -> Error {
+        Error::of(Kind::Other, message)
+    }
+
+    pub fn of(kind: Kind, message: impl Into<String>) -> Error {
+        Error { kind, message: message.into() }
+    }
+
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// Says before the message what was attempted: "find node: no such node".
+    pub fn context(self, attempted: impl fmt::Display) -> Error {
+        Error { kind: self.kind, message: format!("{attempted}: {}", self.message) }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}: {}", self.kind, self.message)
+    }
+}
+
+// `Error` itself is no `std::error::Error`, as in `anyhow`: otherwise this would be two ways to
+// make an `Error` of an `Error`.
+impl<E> From<E> for Error
+where
+    E: Into<Box<dyn StdError>>,
+{
+    fn from(err: E) -> Error {
+        let err = err.into();
+        if let Some(said) = backend::host_error(&*err) {
+            return said;
+        }
+        let kind = if let Some(status) = err.downcast_ref::<Status>() {
+            status.code.kind()
+        } else if err.is::<Invalid>() {
+            Kind::Invalid
+        } else if err.is::<Closed>() {
+            Kind::Unavailable
+        } else {
+            Kind::Other
+        };
+        let mut message = err.to_string();
+        let mut source = err.source();
+        while let Some(cause) = source {
+            message.push_str(": ");
+            message.push_str(&cause.to_string());
+            source = cause.source();
+        }
+        Error { kind, message }
+    }
+}
+
+/// Adds to a failure what was attempted.
+pub trait Context<T> {
+    /// "`attempted`: the failure".
+    fn context(self, attempted: impl fmt::Display) -> Result<T>;
+
+    /// As [`Context::context`], where saying it costs something.
+    fn with_context<D: fmt::Display>(self, attempted: impl FnOnce() -> D) -> Result<T>;
+}
+
+impl<T, E: Into<Error>> Context<T> for Result<T, E> {
+    fn context(self, attempted: impl fmt::Display) -> Result<T> {
+        self.map_err(|err| err.into().context(attempted))
+    }
+
+    fn with_context<D: fmt::Display>(self, attempted: impl FnOnce() -> D) -> Result<T> {
+        self.map_err(|err| err.into().context(attempted()))
+    }
+}
+
+/// What is not there is [`Kind::NotFound`], and the context is the whole message.
+impl<T> Context<T> for Option<T> {
+    fn context(self, attempted: impl fmt::Display) -> Result<T> {
+        self.ok_or_else(|| Error::of(Kind::NotFound, attempted.to_string()))
+    }
+
+    fn with_context<D: fmt::Display>(self, attempted: impl FnOnce() -> D) -> Result<T> {
+        self.ok_or_else(|| Error::of(Kind::NotFound, attempted().to_string()))
+    }
+}
+
+/// Returns from the function with an [`Error`] of [`Kind::Other`], written as `format!` does.
+#[macro_export]
+macro_rules! bail {
+    ($($message:tt)+) => {
+        return ::core::result::Result::Err($crate::Error::new(::std::format!($($message)+)).into())
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transport::Code;
+
+    #[derive(Debug)]
+    struct Layered(std::num::ParseIntError);
+
+    impl fmt::Display for Layered {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("layered")
+        }
+    }
+
+    impl StdError for Layered {
+        fn source(&self) -> Option<&(dyn StdError + 'static)> {
+            Some(&self.0)
+        }
+    }
+
+    fn parse_error() -> std::num::ParseIntError {
+        "x".parse::<u8>().err().into_iter().next().unwrap_or_else(|| unreachable!())
+    }
+
+    #[test]
+    fn question_mark_takes_everything_and_keeps_the_kind() {
+        fn made(result: impl FnOnce() -> Result<()>) -> (Kind, String) {
+            let err = result().expect_err("fails");
+            (err.kind(), err.to_string())
+        }
+        let status = Status { code: Code::UNAVAILABLE, message: "gone".into() };
+        let host = Error::of(Kind::Denied, "orders are not granted");
+        let cases = [
+            (made(|| Err("plain")?), (Kind::Other, "plain")),
+            (made(|| Err("owned".to_owned())?), (Kind::Other, "owned")),
+            (made(|| Err(parse_error())?), (Kind::Other, "invalid digit found in string")),
+            (
+                made(|| Err(Layered(parse_error()))?),
+                (Kind::Other, "layered: invalid digit found in string"),
+            ),
+            (made(|| Err(status)?), (Kind::Unavailable, "unavailable: gone")),
+            (made(|| Err(host)?), (Kind::Denied, "orders are not granted")),
+        ];
+        for ((kind, message), (kind_wanted, wanted)) in cases {
+            assert_eq!((kind, message.as_str()), (kind_wanted, wanted));
+        }
+    }
+
+    #[test]
+    fn context_goes_before_and_leaves_the_kind() {
+        let host: Result<()> = Err(Error::of(Kind::NotFound, "no such node"));
+        let err = host.context("find node").expect_err("fails");
+        assert_eq!((err.kind(), err.message()), (Kind::NotFound, "find node: no such node"));
+        let none = None::<u8>.with_context(|| format!("row {}", 1)).expect_err("fails");
+        assert_eq!((none.kind(), none.message()), (Kind::NotFound, "row 1"));
+    }
+}

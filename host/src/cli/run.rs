@@ -1,0 +1,143 @@
+//! Runs one peer until it is told to stop: reads its config, starts its log, serves its control
+//! socket, and closes it within the budget that it names.
+
+use std::io::{IsTerminal, Read, stderr};
+use std::path::Path;
+use std::process::exit;
+use std::time::Duration;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing::{info, warn};
+use tracing_subscriber::EnvFilter;
+
+use super::Error;
+use crate::config::{Config, LogFormat};
+use crate::control;
+use crate::limits::CONFIG_BYTES_MAX;
+use crate::peer::{Home, Options, Peer};
+use crate::settlement::Manner;
+
+/// Overrides the level that the config file names.
+const LOG_VARIABLE: &str = "CHORE_LOG";
+
+/// What the peer may take to close beyond what it said, before that is called a bug.
+const CLOSE_MARGIN: Duration = Duration::from_secs(5);
+
+/// As a shell reports a program that a signal ended.
+const INTERRUPTED: i32 = 130;
+
+pub(super) async fn run(home: Home) -> Result<u8, Error> {
+    if !home.config().exists() || !home.identity().exists() {
+        return Err(Error::NotSetUp(home.root().into()));
+    }
+    let path = home.config();
+    let config = Config::parse(&read(&path)?, &path.display().to_string())?;
+    start_log(&config)?;
+    let mut stop = Stop::new()?;
+    // Before anything of the home is opened, so that a second peer disturbs nothing.
+    let claim = control::claim(&home.socket())?;
+    let options = Options { home: home.clone(), config, runtime: None, manner: Manner::default() };
+    let peer = tokio::select! {
+        started = Peer::start(options) => started?,
+        signal = stop.signal() => {
+            info!(signal, "stopped before the peer had started");
+            return Ok(0);
+        }
+    };
+    let server = match claim.serve(peer.handle()) {
+        Ok(server) => server,
+        Err(err) => {
+            close(peer, &mut stop).await?;
+            return Err(err.into());
+        }
+    };
+    let status = peer.handle().status();
+    info!(
+        version = status.version,
+        node = status.node,
+        listen = status.listen,
+        home = %home.root().display(),
+        "peer runs"
+    );
+    let signal = stop.signal().await;
+    let budget = humantime::format_duration(peer.shutdown_budget()).to_string();
+    info!(signal, budget, "closing; a second signal ends it at once");
+    let closed = close(peer, &mut stop).await;
+    server.shutdown().await;
+    closed?;
+    info!("closed");
+    Ok(0)
+}
+
+async fn close(peer: Peer, stop: &mut Stop) -> Result<(), Error> {
+    let budget = peer.shutdown_budget().saturating_add(CLOSE_MARGIN);
+    tokio::select! {
+        closed = tokio::time::timeout(budget, peer.close()) => {
+            closed.map_err(|_| Error::CloseTooLong(budget))
+        }
+        signal = stop.signal() => {
+            warn!(signal, "second signal: ended at once");
+            exit(INTERRUPTED)
+        }
+    }
+}
+
+/// The signals that ask a program to stop.
+pub(super) struct Stop {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Stop {
+    /// From here on these signals do not end the program by themselves.
+    pub fn new() -> Result<Stop, Error> {
+        let listen = |kind| {
+            signal(kind).map_err(|source| Error::System { operation: "wait for signals", source })
+        };
+        Ok(Stop {
+            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+        })
+    }
+
+    /// Its name, when one comes.
+    pub async fn signal(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.interrupt.recv() => "SIGINT",
+            _ = self.terminate.recv() => "SIGTERM",
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<String, Error> {
+    let failed = |source| Error::File { operation: "read config file", path: path.into(), source };
+    let mut text = String::new();
+    let file = std::fs::File::open(path).map_err(failed)?;
+    file.take(CONFIG_BYTES_MAX + 1).read_to_string(&mut text).map_err(failed)?;
+    if text.len() as u64 > CONFIG_BYTES_MAX {
+        return Err(Error::ConfigTooLarge { path: path.into(), max: CONFIG_BYTES_MAX });
+    }
+    Ok(text)
+}
+
+fn start_log(config: &Config) -> Result<(), Error> {
+    let from_config = || config.log.level.to_string();
+    let filter = std::env::var(LOG_VARIABLE).ok().filter(|filter| !filter.is_empty());
+    log_to_stderr(&filter.unwrap_or_else(from_config), config.log.format)
+}
+
+/// Lines for people, or JSON. What cannot be written is lost: a log must not stop a peer.
+pub(super) fn log_to_stderr(filter: &str, format: LogFormat) -> Result<(), Error> {
+    let parsed = EnvFilter::builder().parse(filter);
+    let parsed = parsed
+        .map_err(|err| Error::LogFilter { filter: filter.into(), reason: err.to_string() })?;
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(parsed)
+        .with_writer(stderr)
+        .log_internal_errors(false);
+    match format {
+        LogFormat::Json => lines.json().flatten_event(true).init(),
+        LogFormat::Text => lines.with_ansi(stderr().is_terminal()).with_target(false).init(),
+    }
+    Ok(())
+}

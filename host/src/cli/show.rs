@@ -1,0 +1,230 @@
+//! Status as text and as JSON: pure functions of what a peer says of itself and of the time.
+
+use std::time::{Duration, SystemTime};
+
+use serde::Serialize;
+
+use crate::clock::Timestamp;
+use crate::status::{ChoreStatus, CycleStatus, LastRun};
+
+/// How much of a digest tells two builds of a chore apart at a glance, in characters.
+const DIGEST_CHARS: usize = 12;
+
+/// What stands in a table where there is nothing.
+const NOTHING: &str = "-";
+
+/// One chore, as `--json` shows it.
+#[derive(Debug, Serialize)]
+pub(super) struct ChoreView<'a> {
+    name: &'a str,
+    state: &'a str,
+    reason: &'a str,
+    digest: &'a str,
+    version: &'a str,
+    about: &'a str,
+    grants: &'a [String],
+    cycles: Vec<CycleView<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct CycleView<'a> {
+    name: &'a str,
+    interval: &'a str,
+    state: &'a str,
+    iteration: u64,
+    failures: u32,
+    /// RFC 3339.
+    next: Option<String>,
+    last: Option<RunView<'a>>,
+}
+
+/// A run that ended, as `--json` shows it.
+#[derive(Debug, Serialize)]
+pub(super) struct RunView<'a> {
+    outcome: &'a str,
+    message: &'a str,
+    iteration: u64,
+    reason: &'a str,
+    /// RFC 3339.
+    started: String,
+    elapsed_seconds: f64,
+}
+
+impl<'a> From<&'a ChoreStatus> for ChoreView<'a> {
+    fn from(chore: &'a ChoreStatus) -> ChoreView<'a> {
+        ChoreView {
+            name: &chore.name,
+            state: &chore.state,
+            reason: &chore.reason,
+            digest: &chore.digest,
+            version: &chore.version,
+            about: &chore.about,
+            grants: &chore.grants,
+            cycles: chore.cycles.iter().map(CycleView::from).collect(),
+        }
+    }
+}
+
+impl<'a> From<&'a CycleStatus> for CycleView<'a> {
+    fn from(cycle: &'a CycleStatus) -> CycleView<'a> {
+        CycleView {
+            name: &cycle.name,
+            interval: &cycle.interval,
+            state: &cycle.state,
+            iteration: cycle.iteration,
+            failures: cycle.failures,
+            next: cycle.next.map(rfc3339),
+            last: cycle.last.as_ref().map(RunView::from),
+        }
+    }
+}
+
+impl<'a> From<&'a LastRun> for RunView<'a> {
+    fn from(run: &'a LastRun) -> RunView<'a> {
+        RunView {
+            outcome: run.outcome.word(),
+            message: run.outcome.message(),
+            iteration: run.iteration,
+            reason: &run.reason,
+            started: rfc3339(run.started),
+            elapsed_seconds: run.elapsed.as_secs_f64(),
+        }
+    }
+}
+
+/// RFC 3339 in UTC, to the millisecond. Times before 1970 show as 1970.
+pub(super) fn rfc3339(time: Timestamp) -> String {
+    let time = SystemTime::from(time.max(Timestamp::EPOCH));
+    humantime::format_rfc3339_millis(time).to_string()
+}
+
+/// All chores: a row for each cycle, and below the table why what is refused is refused.
+pub(super) fn chores(chores: &[ChoreStatus], now: Timestamp) -> String {
+    let head = ["NAME", "STATE", "VERSION", "DIGEST", "CYCLE", "INTERVAL", "NOW", "LAST", "NEXT"];
+    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    for chore in chores {
+        let digest: String = chore.digest.chars().take(DIGEST_CHARS).collect();
+        let mut of_chore = [chore.name.clone(), chore.state.clone(), plain(&chore.version), digest]
+            .map(or_nothing);
+        if chore.cycles.is_empty() {
+            let none = std::iter::repeat_n(NOTHING.to_owned(), head.len() - of_chore.len());
+            rows.push(of_chore.iter().cloned().chain(none).collect());
+        }
+        for cycle in &chore.cycles {
+            let last = cycle.last.as_ref().map_or(NOTHING.to_owned(), |run| {
+                format!("{} {}", run.outcome.word(), relative(run.started.plus(run.elapsed), now))
+            });
+            let next = cycle.next.map_or(NOTHING.to_owned(), |next| relative(next, now));
+            let of_cycle =
+                [plain(&cycle.name), cycle.interval.clone(), cycle.state.clone(), last, next];
+            rows.push(of_chore.iter().cloned().chain(of_cycle).collect());
+            // The next row is the same chore's next cycle.
+            of_chore = [const { String::new() }; 4];
+        }
+    }
+    let refused = chores.iter().filter(|chore| !chore.reason.is_empty());
+    let reasons: Vec<String> =
+        refused.map(|chore| format!("\n{}: {}", chore.name, plain(&chore.reason))).collect();
+    let below = if reasons.is_empty() { String::new() } else { format!("\n{}", reasons.concat()) };
+    format!("{}{below}", table(&rows))
+}
+
+fn or_nothing(cell: String) -> String {
+    if cell.is_empty() { NOTHING.to_owned() } else { cell }
+}
+
+/// One chore in full.
+pub(super) fn chore(chore: &ChoreStatus, now: Timestamp) -> String {
+    let mut lines = vec![format!("{} is {}", chore.name, chore.state)];
+    let mut add = |name: &str, value: String| {
+        if !value.is_empty() {
+            lines.push(format!("  {name:<9} {value}"));
+        }
+    };
+    add("reason", plain(&chore.reason));
+    add("about", plain(&chore.about));
+    add("version", plain(&chore.version));
+    add("digest", chore.digest.clone());
+    add("grants", chore.grants.join(", "));
+    for cycle in &chore.cycles {
+        lines.push(format!("\ncycle {} is {}", plain(&cycle.name), cycle.state));
+        let mut add = |name: &str, value: String| lines.push(format!("  {name:<9} {value}"));
+        add("interval", cycle.interval.clone());
+        add("runs", cycle.iteration.to_string());
+        add("failures", format!("{} since the last success", cycle.failures));
+        if let Some(next) = cycle.next {
+            add("next", format!("{} ({next})", relative(next, now)));
+        }
+        if let Some(last) = &cycle.last {
+            let began = relative(last.started, now);
+            add("last", format!("run {}, {began} ({})", last.iteration, last.started));
+            add("", run(last));
+        }
+    }
+    lines.join("\n")
+}
+
+/// How a run ended: "succeeded in 12ms", or what went wrong.
+pub(super) fn run(run: &LastRun) -> String {
+    let ended = format!("{} after {}", run.outcome.word(), elapsed(run.elapsed));
+    match run.outcome.message() {
+        "" => ended,
+        message => format!("{ended}: {}", plain(message)),
+    }
+}
+
+/// Columns as wide as they must be. The first row is the head.
+pub(super) fn table(rows: &[Vec<String>]) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| {
+        rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max()
+    };
+    let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
+    let line = |row: &Vec<String>| {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    rows.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// "in 4m 10s", "now" or "2h 3m ago".
+pub(super) fn relative(time: Timestamp, now: Timestamp) -> String {
+    let (ahead, behind) = (time.since(now), now.since(time));
+    if ahead.max(behind) < Duration::from_secs(1) {
+        "now".to_owned()
+    } else if behind.is_zero() {
+        format!("in {}", rough(ahead))
+    } else {
+        format!("{} ago", rough(behind))
+    }
+}
+
+/// The two largest units that are not zero, seconds the smallest.
+fn rough(duration: Duration) -> String {
+    let text = humantime::format_duration(Duration::from_secs(duration.as_secs())).to_string();
+    text.split(' ').take(2).collect::<Vec<_>>().join(" ")
+}
+
+/// With a unit that fits: "850µs", "12ms", "3.2s", "4m 10s".
+pub(super) fn elapsed(duration: Duration) -> String {
+    if duration >= Duration::from_secs(60) {
+        rough(duration)
+    } else if duration >= Duration::from_secs(1) {
+        format!("{duration:.1?}")
+    } else {
+        format!("{duration:.0?}")
+    }
+}
+
+/// Text of a guest or a peer, without what would move a terminal's cursor or begin a new line.
+pub(super) fn plain(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character.is_control() {
+            plain.extend(character.escape_default());
+        } else {
+            plain.push(character);
+        }
+    }
+    plain
+}

@@ -1,0 +1,221 @@
+//! What is typed, and what is printed for it.
+
+#![allow(clippy::unwrap_used)]
+
+use clap::CommandFactory;
+
+use super::show::*;
+use super::*;
+use crate::clock::Timestamp;
+use crate::status::{ChoreStatus, CycleStatus, LastRun, Outcome};
+
+const NOW: Timestamp = Timestamp::from_nanos(1_700_000_000_000_000_000);
+
+#[test]
+fn the_command_line_is_consistent() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn what_is_typed_is_understood_or_refused() {
+    let table = [
+        ("setup", true),
+        ("run --home /x", true),
+        ("--home /x --json ls", true),
+        ("ls --json", true),
+        ("status sender --json", true),
+        ("status", false),
+        ("trigger sender --cycle main --wait", true),
+        ("trigger", false),
+        ("trigger sender --wiat", false),
+        ("pause sender --cycle main", true),
+        ("restart sender", true),
+        ("cancel sender", true),
+        ("orders unsent --limit 5 --json", true),
+        ("orders unsent --limit 0", false),
+        ("orders unsent --limit 10001", false),
+        ("orders archived", true),
+        ("orders count", true),
+        ("orders", false),
+        ("demo", true),
+        ("demo --orders 100 --forged 3 --satellites 2 --json --chore x.wasm", true),
+        ("demo --forged 3", false),
+        ("demo --orders 0", false),
+        ("demo --orders many", false),
+        ("demo --satellites 0", false),
+        ("version --json", true),
+        ("explode", false),
+        ("", false),
+    ];
+    for (line, understood) in table {
+        let parsed = Cli::try_parse_from(std::iter::once("chore").chain(line.split_whitespace()));
+        assert_eq!(parsed.is_ok(), understood, "{line}");
+        if let Err(err) = parsed {
+            assert_eq!(err.exit_code(), 2, "{line}");
+        }
+    }
+}
+
+#[test]
+fn an_empty_home_is_no_answer() {
+    let default = home(None).unwrap();
+    assert_eq!(home(Some(PathBuf::new())).unwrap().root(), default.root());
+    assert_eq!(home(Some("/x".into())).unwrap().root(), PathBuf::from("/x"));
+}
+
+#[test]
+fn times_are_told_from_now() {
+    let seconds = |seconds: u64| Duration::from_secs(seconds);
+    let table = [
+        (NOW, "now"),
+        (NOW.plus(Duration::from_millis(900)), "now"),
+        (NOW.plus(seconds(5)), "in 5s"),
+        (NOW.plus(seconds(250)), "in 4m 10s"),
+        (NOW.minus(seconds(7_385)), "2h 3m ago"),
+        (NOW.minus(seconds(86_400 * 3)), "3days ago"),
+        (Timestamp::MAX, "in 238years 4months"),
+    ];
+    for (time, expected) in table {
+        assert_eq!(relative(time, NOW), expected);
+    }
+}
+
+#[test]
+fn durations_have_a_unit_that_fits() {
+    let table = [
+        (Duration::from_micros(850), "850µs"),
+        (Duration::from_micros(12_345), "12ms"),
+        (Duration::from_millis(3_210), "3.2s"),
+        (Duration::from_secs(250), "4m 10s"),
+    ];
+    for (duration, expected) in table {
+        assert_eq!(elapsed(duration), expected);
+    }
+}
+
+#[test]
+fn a_guests_words_do_not_move_the_cursor() {
+    assert_eq!(plain("a\u{1b}[2Jb\nc\td é"), "a\\u{1b}[2Jb\\nc\\td é");
+}
+
+fn cycle(name: &str, last: Option<LastRun>) -> CycleStatus {
+    CycleStatus {
+        name: name.into(),
+        interval: "1h".into(),
+        state: "idle".into(),
+        iteration: 7,
+        failures: 0,
+        next: last.is_some().then(|| NOW.plus(Duration::from_secs(60))),
+        last,
+    }
+}
+
+fn last(outcome: Outcome) -> LastRun {
+    LastRun {
+        iteration: 7,
+        reason: "interval".into(),
+        started: NOW.minus(Duration::from_secs(62)),
+        elapsed: Duration::from_secs(2),
+        outcome,
+    }
+}
+
+fn sample() -> Vec<ChoreStatus> {
+    let failed = Outcome::Failed { message: "no\nroute".into() };
+    let loaded = ChoreStatus {
+        name: "sender".into(),
+        state: "loaded".into(),
+        reason: String::new(),
+        digest: "0123456789abcdef".repeat(4),
+        version: "1.0.0".into(),
+        about: "sends orders".into(),
+        grants: vec!["orders".into(), "transport".into()],
+        cycles: vec![cycle("main", Some(last(failed))), cycle("clean", None)],
+    };
+    let refused = ChoreStatus {
+        name: "bad".into(),
+        state: "refused".into(),
+        reason: "it needs \"orders\": add grants = [\"orders\"] to bad.toml".into(),
+        digest: String::new(),
+        version: String::new(),
+        about: String::new(),
+        grants: vec![],
+        cycles: vec![],
+    };
+    vec![loaded, refused]
+}
+
+#[test]
+fn the_table_of_chores() {
+    let expected = "\
+NAME    STATE    VERSION  DIGEST        CYCLE  INTERVAL  NOW   LAST           NEXT
+sender  loaded   1.0.0    0123456789ab  main   1h        idle  failed 1m ago  in 1m
+                                        clean  1h        idle  -              -
+bad     refused  -        -             -      -         -     -              -
+
+bad: it needs \"orders\": add grants = [\"orders\"] to bad.toml";
+    assert_eq!(chores(&sample(), NOW), expected);
+}
+
+#[test]
+fn one_chore_in_full() {
+    let expected = "\
+sender is loaded
+  about     sends orders
+  version   1.0.0
+  digest    0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
+  grants    orders, transport
+
+cycle main is idle
+  interval  1h
+  runs      7
+  failures  0 since the last success
+  next      in 1m (2023-11-14T22:14:20Z)
+  last      run 7, 1m 2s ago (2023-11-14T22:12:18Z)
+            failed after 2.0s: no\\nroute
+
+cycle clean is idle
+  interval  1h
+  runs      7
+  failures  0 since the last success";
+    assert_eq!(chore(&sample()[0], NOW), expected);
+}
+
+#[test]
+fn the_json_of_chores() {
+    let sample = sample();
+    let views: Vec<ChoreView> = sample.iter().map(ChoreView::from).collect();
+    let json = serde_json::to_value(views).unwrap();
+    assert_eq!(json[0]["name"], "sender");
+    assert_eq!(json[0]["state"], "loaded");
+    assert_eq!(json[0]["digest"].as_str().unwrap().len(), 64);
+    let expected = serde_json::json!({
+        "name": "main", "interval": "1h", "state": "idle", "iteration": 7, "failures": 0,
+        "next": "2023-11-14T22:14:20.000Z",
+        "last": {
+            "outcome": "failed", "message": "no\nroute", "iteration": 7, "reason": "interval",
+            "started": "2023-11-14T22:12:18.000Z", "elapsed_seconds": 2.0,
+        },
+    });
+    assert_eq!(json[0]["cycles"][0], expected);
+    assert_eq!(json[0]["cycles"][1]["last"], serde_json::Value::Null);
+    assert_eq!(json[0]["cycles"][1]["next"], serde_json::Value::Null);
+    assert_eq!(json[1]["state"], "refused");
+    assert!(json[1]["reason"].as_str().unwrap().contains("bad.toml"));
+    assert_eq!(json[1]["cycles"], serde_json::json!([]));
+}
+
+#[test]
+fn errors_are_told_with_what_caused_them() {
+    let source = std::io::Error::other("disk on fire");
+    let err = Error::File { operation: "write", path: "/x/chore.toml".into(), source };
+    assert_eq!(chain(&err), "write /x/chore.toml: disk on fire");
+    let err = Error::NotSetUp("/x".into());
+    assert_eq!(err.to_string(), "/x holds no peer: make one with `chore --home /x setup`");
+    let err = Error::NoChore {
+        name: "sendre".into(),
+        chores: "/x/chores".into(),
+        nearest: Some("sender".into()),
+    };
+    assert_eq!(chain(&err), "no chore \"sendre\" in /x/chores; did you mean \"sender\"?");
+}

@@ -1,0 +1,272 @@
+//! The peer's own config file, `chore.toml`, from text to values that fit together. It opens no file
+//! and starts nothing.
+//!
+//! Which sections there are decides what the peer is: with `[intake]` and `[orders]` a storage node,
+//! with `[settlement]` a satellite, with neither a plain host of chores.
+
+pub(crate) mod document;
+pub(crate) mod keys;
+mod template;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use self::document::Document;
+pub use self::document::{Error, Place, Problem};
+use crate::limits::{
+    ARCHIVE_TTL, BACKOFF_FIRST, BACKOFF_INTERVALS_MAX, CHORE_MEMORY_BYTES, COMPILATIONS_AT_ONCE,
+    GRACE, SETTLED_KEPT, SHUTDOWN_BUDGET,
+};
+use crate::node_id::NodeUrl;
+use crate::units;
+
+/// What the template begins with.
+const HEAD: &str = "Config of a peer that runs chores. Every key stands here as a comment, with \
+    its help and default: remove the \"#\" before a key, and before its [section], to set it. \
+    Durations and sizes have a unit, as in \"90s\", \"1h30m\" or \"64MiB\". What one chore may do \
+    stands in NAME.toml beside its NAME.wasm.";
+
+/// What a peer is to be. The keys and their defaults are in `config/keys.rs`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    pub server: Server,
+    pub nodes: Nodes,
+    /// When `None`, the peer keeps no orders.
+    pub orders: Option<Orders>,
+    /// When `None`, nobody can hand in orders.
+    pub intake: Option<Intake>,
+    /// When `None`, the peer is no satellite.
+    pub settlement: Option<Settlement>,
+    pub chores: Chores,
+    pub log: Log,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Server {
+    /// When `None`, the peer listens to nobody.
+    pub listen: Option<SocketAddr>,
+    /// `host:port`. When `None`, others reach the peer at `listen`.
+    pub external_address: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Nodes {
+    /// Each id once.
+    pub known: Vec<NodeUrl>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Orders {
+    /// How long an order stays in the archive.
+    #[serde(with = "units::duration")]
+    pub archive_ttl: Duration,
+}
+
+impl Default for Orders {
+    fn default() -> Orders {
+        Orders { archive_ttl: ARCHIVE_TTL }
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Intake {
+    /// Whose orders are taken; each id once. With none, every order is refused.
+    pub satellites: Vec<NodeUrl>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Settlement {
+    /// How long a settled serial number is kept past its expiration.
+    #[serde(with = "units::duration")]
+    pub keep_expired: Duration,
+}
+
+impl Default for Settlement {
+    fn default() -> Settlement {
+        Settlement { keep_expired: SETTLED_KEPT }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Chores {
+    /// Relative to the peer's home, or absolute.
+    pub directory: PathBuf,
+    /// At least 1.
+    pub compile_at_once: usize,
+    /// At least a second.
+    #[serde(with = "units::duration")]
+    pub shutdown_budget: Duration,
+    pub limits: Limits,
+    pub failure: Failure,
+}
+
+impl Default for Chores {
+    fn default() -> Chores {
+        Chores {
+            directory: PathBuf::from("chores"),
+            compile_at_once: COMPILATIONS_AT_ONCE,
+            shutdown_budget: SHUTDOWN_BUDGET,
+            limits: Limits::default(),
+            failure: Failure::default(),
+        }
+    }
+}
+
+/// What one call of a chore may use.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Memory of one instance, in bytes.
+    #[serde(with = "units::size")]
+    pub memory: u64,
+    /// From the wish to wind down to the end of an instance.
+    #[serde(with = "units::duration")]
+    pub grace: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits { memory: CHORE_MEMORY_BYTES as u64, grace: GRACE }
+    }
+}
+
+/// How failures put off the schedule.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Failure {
+    /// Zero: no back-off.
+    #[serde(with = "units::duration")]
+    pub backoff_first: Duration,
+    /// In intervals. Zero: no back-off.
+    pub backoff_max_multiple: u32,
+}
+
+impl Default for Failure {
+    fn default() -> Failure {
+        Failure { backoff_first: BACKOFF_FIRST, backoff_max_multiple: BACKOFF_INTERVALS_MAX }
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Log {
+    pub level: LogLevel,
+    pub format: LogFormat,
+}
+
+/// Its text is a filter of `tracing`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    Off,
+    Error,
+    Warn,
+    #[default]
+    Info,
+    Debug,
+    Trace,
+}
+
+impl fmt::Display for LogLevel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            LogLevel::Off => "off",
+            LogLevel::Error => "error",
+            LogLevel::Warn => "warn",
+            LogLevel::Info => "info",
+            LogLevel::Debug => "debug",
+            LogLevel::Trace => "trace",
+        })
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    #[default]
+    Text,
+    Json,
+}
+
+impl Config {
+    /// Reads the text of a config file; `origin` is what errors call it.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that is wrong, with its line, and what to write instead. An unknown key is
+    /// wrong too.
+    pub fn parse(text: &str, origin: &str) -> Result<Config, Error> {
+        let document = Document::parse(text, origin, keys::SECTIONS)?;
+        let config: Config = document.read()?;
+        config.check(&document)?;
+        Ok(config)
+    }
+
+    /// What `chore setup` writes: every key as a comment, with its help and default.
+    pub fn template() -> String {
+        template::render(HEAD, keys::SECTIONS)
+    }
+
+    /// What one key alone cannot say.
+    fn check(&self, document: &Document<'_>) -> Result<(), Error> {
+        let listens = self.server.listen.is_some();
+        let address = "`listen` in [server], so that others reach it: write \
+                       listen = \"127.0.0.1:7777\" below [server]";
+        let needs = [
+            (
+                "intake",
+                self.intake.is_some() && self.orders.is_none(),
+                "[orders], to keep what is \
+              handed in: write a line [orders]",
+            ),
+            ("intake", self.intake.is_some() && !listens, address),
+            ("settlement", self.settlement.is_some() && !listens, address),
+            (
+                "server",
+                self.server.external_address.is_some() && !listens,
+                "`listen` beside \
+              `external-address`: write listen = \"127.0.0.1:7777\"",
+            ),
+        ];
+        for (section, missing, needs) in needs {
+            if missing {
+                return Err(document.error_at(&[section], Problem::Needs { section, needs }));
+            }
+        }
+        if self.chores.directory.as_os_str().is_empty() {
+            let (key, kind) = ("chores.directory".into(), "the path of a directory".into());
+            let problem = Problem::Value { key, kind, found: ": this is empty".into() };
+            return Err(document.error_at(&["chores", "directory"], problem));
+        }
+        once(document, ["nodes", "known"], &self.nodes.known)?;
+        let intake = self.intake.as_ref();
+        let satellites = intake.map(|intake| &intake.satellites[..]).unwrap_or_default();
+        once(document, ["intake", "satellites"], satellites)
+    }
+}
+
+/// Two addresses of one node would leave it to chance which is dialled.
+fn once(document: &Document<'_>, path: [&str; 2], urls: &[NodeUrl]) -> Result<(), Error> {
+    let mut seen = BTreeSet::new();
+    match urls.iter().find(|url| !seen.insert(url.id)) {
+        None => Ok(()),
+        Some(url) => {
+            let (key, id) = (path.join("."), url.id.to_string());
+            Err(document.error_at(&path, Problem::Twice { key, id }))
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! Every section and key of `chore.toml` with its kind, default and help: the parser, its errors and
+//! the file that `chore setup` writes all come from this table.
+
+use std::time::Duration;
+
+use super::document::{Key, Kind, Otherwise, Section};
+use crate::limits::{
+    CHORE_MEMORY_BYTES_MAX, CHORE_MEMORY_BYTES_MIN, COMPILATIONS_AT_ONCE_MAX, CYCLE_INTERVAL_MAX,
+    GRACE_MAX, SHUTDOWN_BUDGET_MAX,
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+const HOUR: Duration = Duration::from_secs(3600);
+
+pub const LOG_LEVELS: &[&str] = &["off", "error", "warn", "info", "debug", "trace"];
+pub const LOG_FORMATS: &[&str] = &["text", "json"];
+
+/// What every chore gets unless its own file says otherwise; `NAME.toml` has the same keys.
+pub const MEMORY: Key = Key {
+    name: "memory",
+    kind: Kind::Size { min: CHORE_MEMORY_BYTES_MIN, max: CHORE_MEMORY_BYTES_MAX },
+    otherwise: Otherwise::Is("\"64MiB\""),
+    help: "Memory of one call of a chore.",
+};
+pub const GRACE: Key = Key {
+    name: "grace",
+    kind: Kind::Duration { min: Duration::ZERO, max: GRACE_MAX },
+    otherwise: Otherwise::Is("\"10s\""),
+    help: "How long a call that was asked to wind down has before it is ended.",
+};
+pub const BACKOFF_FIRST: Key = Key {
+    name: "backoff-first",
+    kind: Kind::Duration { min: Duration::ZERO, max: CYCLE_INTERVAL_MAX },
+    otherwise: Otherwise::Is("\"10s\""),
+    help: "How long the schedule rests after a first failure; it doubles with each further one. \
+           \"0s\": never.",
+};
+pub const BACKOFF_MAX_MULTIPLE: Key = Key {
+    name: "backoff-max-multiple",
+    kind: Kind::Integer { min: 0, max: 1_000_000 },
+    otherwise: Otherwise::Is("16"),
+    help: "How many intervals it rests at most. 0: never.",
+};
+
+/// The whole file, in the order in which it is written.
+pub const SECTIONS: &[Section] = &[
+    Section {
+        name: "server",
+        help: "Where this peer listens for other peers. [intake] and [settlement] need it.",
+        decides: false,
+        keys: &[
+            Key {
+                name: "listen",
+                kind: Kind::Socket,
+                otherwise: Otherwise::Example("\"127.0.0.1:7777\""),
+                help: "Where to listen: \"0.0.0.0:7777\" is every network. Without it, the peer listens to nobody.",
+            },
+            Key {
+                name: "external-address",
+                kind: Kind::Address,
+                otherwise: Otherwise::Example("\"node.example.org:7777\""),
+                help: "By which others reach it. Without it, that is `listen`.",
+            },
+        ],
+    },
+    Section {
+        name: "nodes",
+        help: "Where other nodes are.",
+        decides: false,
+        keys: &[Key {
+            name: "known",
+            kind: Kind::Nodes,
+            otherwise: Otherwise::Is("[]"),
+            help: "Nodes that chores can find.",
+        }],
+    },
+    Section {
+        name: "orders",
+        help: "With this section the peer keeps orders, which chores then can send and archive.",
+        decides: true,
+        keys: &[Key {
+            name: "archive-ttl",
+            kind: Kind::Duration { min: HOUR, max: CYCLE_INTERVAL_MAX },
+            otherwise: Otherwise::Is("\"168h\""),
+            help: "How long an order is kept after its satellite has answered.",
+        }],
+    },
+    Section {
+        name: "intake",
+        help: "With this section and [orders] the peer is a storage node: uplinks hand in orders. \
+               It needs `listen` in [server].",
+        decides: true,
+        keys: &[Key {
+            name: "satellites",
+            kind: Kind::Nodes,
+            otherwise: Otherwise::Is("[]"),
+            help: "Satellites whose orders are taken.",
+        }],
+    },
+    Section {
+        name: "settlement",
+        help: "With this section the peer is a satellite: storage nodes settle their orders. It \
+               needs `listen` in [server].",
+        decides: true,
+        keys: &[Key {
+            name: "keep-expired",
+            kind: Kind::Duration { min: HOUR, max: CYCLE_INTERVAL_MAX },
+            otherwise: Otherwise::Is("\"720h\""),
+            help: "How long the serial number of a settled order is kept past its expiration, to \
+                   answer a resend.",
+        }],
+    },
+    Section {
+        name: "chores",
+        help: "The chores of this peer.",
+        decides: false,
+        keys: &[
+            Key {
+                name: "directory",
+                kind: Kind::Text,
+                otherwise: Otherwise::Is("\"chores\""),
+                help: "Where their files are; a relative path begins at the peer's home.",
+            },
+            Key {
+                name: "compile-at-once",
+                kind: Kind::Integer { min: 1, max: COMPILATIONS_AT_ONCE_MAX as i64 },
+                otherwise: Otherwise::Is("1"),
+                help: "Chores that are compiled at once; each keeps a core and some hundred MB \
+                       busy.",
+            },
+            Key {
+                name: "shutdown-budget",
+                kind: Kind::Duration { min: SECOND, max: SHUTDOWN_BUDGET_MAX },
+                otherwise: Otherwise::Is("\"30s\""),
+                help: "How long closing the peer may take; what runs then is ended.",
+            },
+        ],
+    },
+    Section {
+        name: "chores.limits",
+        help: "What every chore may use, unless its own NAME.toml says otherwise.",
+        decides: false,
+        keys: &[MEMORY, GRACE],
+    },
+    Section {
+        name: "chores.failure",
+        help: "What happens after failures, unless a chore's own NAME.toml says otherwise.",
+        decides: false,
+        keys: &[BACKOFF_FIRST, BACKOFF_MAX_MULTIPLE],
+    },
+    Section {
+        name: "log",
+        help: "The peer's log, on its standard error.",
+        decides: false,
+        keys: &[
+            Key {
+                name: "level",
+                kind: Kind::OneOf(LOG_LEVELS),
+                otherwise: Otherwise::Is("\"info\""),
+                help: "How much is logged. The variable CHORE_LOG overrides it.",
+            },
+            Key {
+                name: "format",
+                kind: Kind::OneOf(LOG_FORMATS),
+                otherwise: Otherwise::Is("\"text\""),
+                help: "Lines for people, or JSON.",
+            },
+        ],
+    },
+];

@@ -1,0 +1,308 @@
+//! Config files that are right, wrong and hostile, and the template.
+
+#![allow(clippy::unwrap_used)]
+
+use proptest::prelude::*;
+
+use super::document::Otherwise;
+use super::*;
+
+const ID: &str = "12vha9oTFnerxYRgeQ2BZqoFrLrnmmf5UWTCY2jA77dBZN6Lg2T";
+
+fn parse(text: &str) -> Result<Config, String> {
+    Config::parse(&text.replace("ID", ID), "chore.toml").map_err(|err| err.to_string())
+}
+
+#[test]
+fn the_sections_decide_what_the_peer_is() {
+    let server = "[server]\nlisten = \"127.0.0.1:7777\"\n";
+    for (text, orders, intake, settlement) in [
+        ("", false, false, false),
+        ("[orders]", true, false, false),
+        ("[orders]\n[intake]", true, true, false),
+        ("[settlement]", false, false, true),
+        ("[orders]\n[intake]\n[settlement]", true, true, true),
+    ] {
+        let config = parse(&format!("{server}{text}")).unwrap();
+        let found = (config.orders.is_some(), config.intake.is_some(), config.settlement.is_some());
+        assert_eq!(found, (orders, intake, settlement), "{text}");
+    }
+}
+
+#[test]
+fn every_key_is_read() {
+    let config = parse(
+        r#"
+        [server]
+        listen = "[::1]:0"
+        external-address = "node.example.org:7777"
+        [nodes]
+        known = ["ID@a.example:1"]
+        [orders]
+        archive-ttl = "2h"
+        [intake]
+        satellites = ["storj://ID@127.0.0.1:2"]
+        [settlement]
+        keep-expired = "1d"
+        [chores]
+        directory = "/srv/chores"
+        compile-at-once = 2
+        shutdown-budget = "1m"
+        limits = { memory = "32MiB", grace = "0s" }
+        failure.backoff-first = "0s"
+        failure.backoff-max-multiple = 0
+        [log]
+        level = "debug"
+        format = "json"
+        "#,
+    );
+    let url = |address: &str| NodeUrl::new(ID.parse().unwrap(), address).unwrap();
+    let expected = Config {
+        server: Server {
+            listen: Some("[::1]:0".parse().unwrap()),
+            external_address: Some("node.example.org:7777".into()),
+        },
+        nodes: Nodes { known: vec![url("a.example:1")] },
+        orders: Some(Orders { archive_ttl: Duration::from_secs(7200) }),
+        intake: Some(Intake { satellites: vec![url("127.0.0.1:2")] }),
+        settlement: Some(Settlement { keep_expired: Duration::from_secs(86400) }),
+        chores: Chores {
+            directory: "/srv/chores".into(),
+            compile_at_once: 2,
+            shutdown_budget: Duration::from_secs(60),
+            limits: Limits { memory: 32 << 20, grace: Duration::ZERO },
+            failure: Failure { backoff_first: Duration::ZERO, backoff_max_multiple: 0 },
+        },
+        log: Log { level: LogLevel::Debug, format: LogFormat::Json },
+    };
+    assert_eq!(config.unwrap(), expected);
+}
+
+#[test]
+fn a_wrong_file_is_explained() {
+    let listen = "[server]\nlisten = \"127.0.0.1:1\"\n";
+    for (text, expected) in [
+        (
+            "[server]\nlisen = \"127.0.0.1:1\"",
+            "chore.toml:2:1: unknown key \"lisen\" in [server]: did you mean \"listen\"? (line: lisen = \"127.0.0.1:1\")",
+        ),
+        (
+            "[server]\n  level = \"info\"",
+            "chore.toml:2:3: unknown key \"level\" in [server]: it belongs in [log]",
+        ),
+        (
+            "listen = \"127.0.0.1:1\"",
+            "unknown key \"listen\" before the first section: it belongs in [server]",
+        ),
+        (
+            "[server]\ncolour = 1",
+            "unknown key \"colour\" in [server]: use listen, external-address",
+        ),
+        ("[sever]\nlisten = 1", "chore.toml:1:2: unknown section [sever]: did you mean [server]?"),
+        ("[chores.limit]", "unknown section [chores.limit]: did you mean [chores.limits]?"),
+        ("[colours]", "chore.toml:1:2: unknown section [colours] (line: [colours])"),
+        ("server = 1", "server is a section: write [server], and its keys on the lines below"),
+        ("[[server]]\nlisten = \"127.0.0.1:1\"", "server is a section"),
+        (
+            "[server]\nlisten = 7777",
+            "server.listen must be an IP address with a port (for example \"127.0.0.1:7777\")",
+        ),
+        (
+            "[server]\nlisten = \"localhost:7777\"",
+            "chore.toml:2:10: server.listen must be an IP address with a port: \"localhost:7777\" (for example \"127.0.0.1:7777\")",
+        ),
+        ("[server]\nlisten = \"127.0.0.1\"", "must be an IP address with a port: \"127.0.0.1\""),
+        ("[server]\nexternal-address = \"a:1\"", "chore.toml:1:2: [server] needs `listen` beside"),
+        (&format!("{listen}external-address = \"a\""), "has no port: it must be host:port"),
+        (
+            "[nodes]\nknown = [\"a:1\"]",
+            "chore.toml:2:10: nodes.known must be a list of nodes, each as \"ID@host:port\": node url \"a:1\" has no node id",
+        ),
+        (
+            "[nodes]\nknown = [\n\"ID@a:1\",\n\"ID@a\"]",
+            "chore.toml:4:1: nodes.known must be a list of nodes, each as \"ID@host:port\": address \"a\" has no port",
+        ),
+        (
+            "[nodes]\nknown = [\"ID@a:1\", \"ID@b:1\"]",
+            "chore.toml:2:1: nodes.known lists 12vha9oTFnerxYRgeQ2BZqoFrLrnmmf5UWTCY2jA77dBZN6Lg2T twice",
+        ),
+        (
+            "[nodes]\nknown = \"ID@a:1\"",
+            "nodes.known must be a list of nodes, each as \"ID@host:port\": write [\"...\"]",
+        ),
+        (
+            &format!("{listen}[intake]"),
+            "chore.toml:3:2: [intake] needs [orders], to keep what is handed in: write a line [orders] (line: [intake])",
+        ),
+        (
+            "[orders]\n[intake]",
+            "[intake] needs `listen` in [server], so that others reach it: write listen = \"127.0.0.1:7777\" below [server]",
+        ),
+        ("[settlement]", "[settlement] needs `listen` in [server]"),
+        (
+            "[orders]\narchive-ttl = 168",
+            "chore.toml:2:15: orders.archive-ttl must be a duration from 1h to 87840h: \"168\" has no unit: write \"168s\" (the default is \"168h\")",
+        ),
+        ("[orders]\narchive-ttl = \"0s\"", "from 1h to 87840h: this is outside"),
+        ("[orders]\narchive-ttl = true", "must be a duration from 1h to 87840h (the default"),
+        (
+            "[chores]\ncompile-at-once = 0",
+            "must be a number from 1 to 64: this is outside (the default is 1)",
+        ),
+        ("[chores]\ncompile-at-once = 99999999999999999999", "this is outside"),
+        (
+            "[chores]\ndirectory = \"\"",
+            "chores.directory must be the path of a directory: this is empty",
+        ),
+        ("[chores.limits]\nmemory = \"64M\"", "unknown unit \"M\": use B, kB, MB, GB, TB, KiB"),
+        (
+            "[log]\nlevel = \"inof\"",
+            "log.level must be one of \"off\", \"error\", \"warn\", \"info\", \"debug\", \"trace\": \"inof\": did you mean \"info\"? (the default is \"info\")",
+        ),
+        ("[log]\nformat = 1", "must be one of \"text\", \"json\" (the default"),
+        (
+            "[log]\nlevel = \"info",
+            "chore.toml:2:14: not TOML: invalid basic string, expected `\"` (line: level = \"info)",
+        ),
+        ("[log]\n[log]", "chore.toml:2:2: not TOML: duplicate key"),
+        ("= 1", "chore.toml:1:1: not TOML"),
+        ("a\0b = 1", "not TOML"),
+        // The first of several, by where it stands.
+        ("[log]\nx = 1\n[chores]\ny = 1", "chore.toml:2:1: unknown key \"x\""),
+        ("[\"\\u001b[31m\"]", "unknown section [\u{fffd}[31m]"),
+    ] {
+        let message = parse(text).unwrap_err();
+        assert!(message.contains(expected), "{text}\n{message}\n{expected}");
+        assert!(!message.contains(char::is_control), "{message:?}");
+    }
+}
+
+#[test]
+fn hostile_files_are_refused_shortly_and_quickly() {
+    let many = |part: &str, times: usize| part.repeat(times);
+    for text in [
+        many("[", 1_000_000),
+        format!("a = {}", many("[", 500_000)),
+        format!("a = {}", many("{a=", 300_000)),
+        many("a.", 500_000),
+        format!("{} = 1", many("a", 1_000_000)),
+        format!("[log]\nlevel = \"{}\"", many("x", 1_000_000)),
+        format!("[server]\nlisten = \"{}\"", many("\\n", 500_000)),
+        many(" ", 2_000_000),
+        many("\u{202e}é", 300_000),
+    ] {
+        let message = parse(&text).unwrap_err();
+        assert!(message.len() < 1000, "{} {message:.2000}", text.len());
+    }
+}
+
+#[test]
+fn windows_lines_and_a_mark_of_order_do_no_harm() {
+    assert_eq!(parse("\u{feff}[log]\r\nlevel = \"warn\"\r\n").unwrap().log.level, LogLevel::Warn);
+    let message = parse("[log]\r\nlvl = 1\r\n").unwrap_err();
+    assert!(
+        message.starts_with("chore.toml:2:1:") && message.ends_with("(line: lvl = 1)"),
+        "{message}"
+    );
+}
+
+/// The template with every key that has a default set to it, or with every key set.
+fn uncommented(examples_too: bool) -> String {
+    let template = Config::template();
+    let examples: Vec<String> = keys::SECTIONS
+        .iter()
+        .flat_map(|section| section.keys)
+        .filter(|key| matches!(key.otherwise, Otherwise::Example(_)))
+        .map(|key| format!("#{} =", key.name))
+        .collect();
+    let lines = template.lines().map(|line| {
+        let is_prose = line.starts_with("# ");
+        let is_example = examples.iter().any(|example| line.starts_with(example.as_str()));
+        match line.strip_prefix('#') {
+            Some(key) if !is_prose && (examples_too || !is_example) => format!("{key}\n"),
+            _ => format!("{line}\n"),
+        }
+    });
+    lines.collect()
+}
+
+#[test]
+fn the_template_is_a_plain_host_of_chores() {
+    let template = Config::template();
+    assert_eq!(parse(&template).unwrap(), Config::default());
+    assert!(template.lines().all(|line| line.chars().count() <= 100), "{template}");
+    for section in keys::SECTIONS {
+        assert!(template.contains(&format!("[{}]\n", section.name)));
+        for key in section.keys {
+            assert!(template.contains(&format!("\n#{} = ", key.name)), "{}", key.name);
+        }
+    }
+}
+
+#[test]
+fn the_template_with_every_key_set_is_a_peer_of_every_kind() {
+    let config = parse(&uncommented(true)).unwrap();
+    assert_eq!(config.server.listen, Some("127.0.0.1:7777".parse().unwrap()));
+    assert!(config.intake.is_some() && config.settlement.is_some());
+}
+
+#[test]
+fn the_defaults_in_the_table_are_those_in_the_code() {
+    let text = uncommented(false);
+    // The sections that need it are there.
+    let text = text.replace("\n[server]\n", "\n[server]\nlisten = \"127.0.0.1:7777\"\n");
+    let mut config = parse(&text).unwrap();
+    config.server.listen = None;
+    let expected = Config {
+        orders: Some(Orders::default()),
+        intake: Some(Intake::default()),
+        settlement: Some(Settlement::default()),
+        ..Config::default()
+    };
+    assert_eq!(config, expected);
+    // And no field of the code is missing in the table.
+    let table = toml::Table::try_from(expected).unwrap();
+    for (name, section) in &table {
+        for (field, value) in section.as_table().unwrap() {
+            if !value.is_table() {
+                let known = keys::SECTIONS.iter().find(|section| section.name == name).unwrap();
+                assert!(known.keys.iter().any(|key| key.name == field), "{name}.{field}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_word_of_a_choice_is_read() {
+    for word in keys::LOG_LEVELS {
+        let config = parse(&format!("log.level = \"{word}\"")).unwrap();
+        assert_eq!(config.log.level.to_string(), *word);
+    }
+    for word in keys::LOG_FORMATS {
+        parse(&format!("log.format = \"{word}\"")).unwrap();
+    }
+}
+
+#[test]
+fn a_config_survives_its_text() {
+    let config = parse(&uncommented(true)).unwrap();
+    let text = toml::to_string(&config).unwrap();
+    assert_eq!(parse(&text).unwrap(), config);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    /// Whatever is done to a good file, it is read or refused with a place inside it.
+    #[test]
+    fn no_text_panics(at in 0..4000_usize, cut in 0..40_usize, put in "[\\PC\n]{0,12}") {
+        let mut text: Vec<char> = uncommented(true).chars().collect();
+        let start = at.min(text.len());
+        let end = (start + cut).min(text.len());
+        text.splice(start..end, put.chars());
+        let text: String = text.into_iter().collect();
+        if let Err(err) = Config::parse(&text, "chore.toml") {
+            prop_assert!(err.place.line >= 1 && err.place.line <= text.matches('\n').count() + 1);
+        }
+    }
+}

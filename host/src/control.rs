@@ -1,0 +1,121 @@
+//! What operators reach a running peer by: HTTP and JSON over a Unix socket that only its owner can
+//! open. It knows no wasm and no terminal.
+//!
+//! | route | what |
+//! |---|---|
+//! | `GET /status` | a `PeerStatus` |
+//! | `GET /metrics` | Prometheus text |
+//! | `POST /chores/{name}/trigger?cycle=&wait=` | a `Triggered`, when a run begins, or has ended |
+//! | `POST /chores/{name}/pause?cycle=`, `restart`, `cancel` | nothing, when it is done |
+//!
+//! Every error has the body `{"error": "..."}`.
+
+mod client;
+mod routes;
+mod server;
+#[cfg(test)]
+mod tests;
+
+use std::future::Future;
+use std::io;
+use std::path::PathBuf;
+
+pub use client::{Client, ClientError};
+pub use server::{Claim, Server, claim, serve};
+
+use crate::limits::SOCKET_PATH_BYTES_MAX;
+use crate::peer::{ControlError, Handle};
+use crate::status::{PeerStatus, Triggered};
+
+/// Why the control socket could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("a peer is already running in {}", .0.display())]
+    Running(PathBuf),
+    #[error(
+        "control socket {} has a path of {} bytes, and the system allows {SOCKET_PATH_BYTES_MAX}: \
+         choose a shorter home", .0.display(), .0.as_os_str().len()
+    )]
+    PathTooLong(PathBuf),
+    #[error("{} is not a socket: move it away, the peer needs that name", .0.display())]
+    NotASocket(PathBuf),
+    #[error("open lock file {}", .path.display())]
+    Lock { path: PathBuf, source: io::Error },
+    #[error("listen on control socket {}", .path.display())]
+    Listen { path: PathBuf, source: io::Error },
+}
+
+/// What a peer lets its operator do. None of it but a trigger waits for a run.
+pub trait Controls: Clone + Send + Sync + 'static {
+    fn status(&self) -> PeerStatus;
+
+    /// Prometheus text.
+    fn metrics(&self) -> String;
+
+    fn trigger(
+        &self,
+        chore: &str,
+        cycle: Option<&str>,
+        wait: bool,
+    ) -> impl Future<Output = Result<Triggered, ControlError>> + Send;
+
+    fn command(
+        &self,
+        command: Command,
+        chore: &str,
+        cycle: Option<&str>,
+    ) -> impl Future<Output = Result<(), ControlError>> + Send;
+}
+
+/// What an operator may ask of a chore's cycle, or of all its cycles, without waiting for a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command {
+    Pause,
+    Restart,
+    Cancel,
+}
+
+impl Command {
+    pub const ALL: [Command; 3] = [Command::Pause, Command::Restart, Command::Cancel];
+
+    /// The last part of its route, and the word on the command line.
+    pub fn word(self) -> &'static str {
+        match self {
+            Command::Pause => "pause",
+            Command::Restart => "restart",
+            Command::Cancel => "cancel",
+        }
+    }
+}
+
+impl Controls for Handle {
+    fn status(&self) -> PeerStatus {
+        Handle::status(self)
+    }
+
+    fn metrics(&self) -> String {
+        Handle::metrics(self)
+    }
+
+    async fn trigger(
+        &self,
+        chore: &str,
+        cycle: Option<&str>,
+        wait: bool,
+    ) -> Result<Triggered, ControlError> {
+        Handle::trigger(self, chore, cycle, wait).await
+    }
+
+    async fn command(
+        &self,
+        command: Command,
+        chore: &str,
+        cycle: Option<&str>,
+    ) -> Result<(), ControlError> {
+        match command {
+            Command::Pause => self.pause(chore, cycle).await,
+            Command::Restart => self.restart(chore, cycle).await,
+            Command::Cancel => self.cancel(chore, cycle).await,
+        }
+    }
+}

@@ -1,0 +1,317 @@
+//! The control socket over a real socket, with a peer that only says what it was asked.
+
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener as StdListener;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+use tokio::sync::Notify;
+
+use super::client::encode;
+use super::*;
+use crate::clock::Timestamp;
+use crate::peer::Home;
+use crate::status::{ChoreStatus, CycleStatus, LastRun, Outcome};
+
+/// Longest that a test waits for anything.
+const SOON: Duration = Duration::from_secs(20);
+
+#[derive(Clone, Default)]
+struct FakePeer {
+    asked: Arc<Mutex<Vec<String>>>,
+    /// A trigger of the chore "slow" waits for this.
+    release: Arc<Notify>,
+    /// And says here that it waits.
+    waiting: Arc<Notify>,
+}
+
+impl FakePeer {
+    fn note(&self, what: String) {
+        self.asked.lock().unwrap().push(what);
+    }
+
+    fn answer(&self, chore: &str) -> Result<(), ControlError> {
+        match chore {
+            "refused" => {
+                Err(ControlError::Refused { name: chore.into(), reason: "bad digest".into() })
+            }
+            "stopped" => Err(ControlError::Stopped),
+            "nobody" => Err(ControlError::UnknownChore { name: chore.into(), nearest: None }),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn run(outcome: Outcome) -> LastRun {
+    LastRun {
+        iteration: 7,
+        reason: "trigger".into(),
+        started: Timestamp::from_nanos(5),
+        elapsed: Duration::from_millis(12),
+        outcome,
+    }
+}
+
+fn peer_status() -> PeerStatus {
+    let cycle = CycleStatus {
+        name: "main".into(),
+        interval: "1h".into(),
+        state: "idle".into(),
+        iteration: 7,
+        failures: 1,
+        next: Some(Timestamp::from_nanos(9)),
+        last: Some(run(Outcome::Failed { message: "no \"luck\"".into() })),
+    };
+    let chore = ChoreStatus {
+        name: "sender".into(),
+        state: "loaded".into(),
+        reason: String::new(),
+        digest: "ab".repeat(32),
+        version: "1.0.0".into(),
+        about: String::new(),
+        grants: vec!["orders".into()],
+        cycles: vec![cycle],
+    };
+    PeerStatus {
+        version: "0.1.0".into(),
+        node: "node".into(),
+        listen: String::new(),
+        started: Timestamp::from_nanos(1),
+        chores: vec![chore],
+    }
+}
+
+impl Controls for FakePeer {
+    fn status(&self) -> PeerStatus {
+        peer_status()
+    }
+
+    fn metrics(&self) -> String {
+        "runs_total 3\n".into()
+    }
+
+    async fn trigger(
+        &self,
+        chore: &str,
+        cycle: Option<&str>,
+        wait: bool,
+    ) -> Result<Triggered, ControlError> {
+        self.note(format!("trigger {chore} {cycle:?} {wait}"));
+        if chore == "slow" {
+            self.waiting.notify_one();
+            self.release.notified().await;
+        }
+        self.answer(chore)?;
+        Ok(match wait {
+            true => Triggered::Ended { run: run(Outcome::Succeeded) },
+            false => Triggered::Began { iteration: 7 },
+        })
+    }
+
+    async fn command(
+        &self,
+        command: Command,
+        chore: &str,
+        cycle: Option<&str>,
+    ) -> Result<(), ControlError> {
+        self.note(format!("{} {chore} {cycle:?}", command.word()));
+        self.answer(chore)
+    }
+}
+
+fn home() -> (tempfile::TempDir, Home) {
+    let dir = tempfile::tempdir().unwrap();
+    let home = Home::new(dir.path());
+    (dir, home)
+}
+
+async fn soon<T>(work: impl Future<Output = T>) -> T {
+    tokio::time::timeout(SOON, work).await.unwrap()
+}
+
+#[tokio::test]
+async fn each_method_reaches_the_peer_and_its_answer_comes_back() {
+    let (_dir, home) = home();
+    let peer = FakePeer::default();
+    let server = serve(peer.clone(), &home.socket()).unwrap();
+    let mut client = Client::connect(&home).await.unwrap();
+
+    assert_eq!(client.status().await.unwrap(), peer_status());
+    assert_eq!(client.metrics().await.unwrap(), "runs_total 3\n");
+    let began = client.trigger("sender", None, false).await.unwrap();
+    assert_eq!(began, Triggered::Began { iteration: 7 });
+    let ended = client.trigger("sender", Some("main"), true).await.unwrap();
+    assert_eq!(ended, Triggered::Ended { run: run(Outcome::Succeeded) });
+    client.trigger("sender", None, true).await.unwrap();
+    for command in Command::ALL {
+        client.command(command, "sender", Some("a/b?c&d=é %")).await.unwrap();
+    }
+    client.command(Command::Pause, "../status", None).await.unwrap();
+
+    let expected = [
+        "trigger sender None false",
+        "trigger sender Some(\"main\") true",
+        "trigger sender None true",
+        "pause sender Some(\"a/b?c&d=é %\")",
+        "restart sender Some(\"a/b?c&d=é %\")",
+        "cancel sender Some(\"a/b?c&d=é %\")",
+        "pause ../status None",
+    ];
+    assert_eq!(*peer.asked.lock().unwrap(), expected);
+    soon(server.shutdown()).await;
+}
+
+#[tokio::test]
+async fn errors_have_their_code_and_the_peers_words() {
+    let (_dir, home) = home();
+    let server = serve(FakePeer::default(), &home.socket()).unwrap();
+    let mut client = Client::connect(&home).await.unwrap();
+    for (chore, code) in [("nobody", 404), ("refused", 409), ("stopped", 503)] {
+        let expected = FakePeer::default().answer(chore).unwrap_err().to_string();
+        for wait in [false, true] {
+            let err = client.trigger(chore, None, wait).await.unwrap_err();
+            let ClientError::Refused { status, message } = err else { panic!("{err}") };
+            assert_eq!((status, &message), (code, &expected), "{chore}");
+        }
+        let err = client.command(Command::Pause, chore, None).await.unwrap_err();
+        assert_eq!(err.to_string(), expected);
+    }
+    soon(server.shutdown()).await;
+}
+
+/// One request as bytes, and the first line and the body of the answer.
+async fn raw(path: &Path, request: &str) -> (String, String) {
+    let mut stream = UnixStream::connect(path).await.unwrap();
+    let text = format!("{request} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    stream.write_all(text.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    soon(stream.read_to_string(&mut answer)).await.unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.lines().next().unwrap().to_owned(), body.to_owned())
+}
+
+#[tokio::test]
+async fn wrong_requests_are_answered_in_json() {
+    let (_dir, home) = home();
+    let server = serve(FakePeer::default(), &home.socket()).unwrap();
+    let cases = [
+        ("GET /nothing", "404"),
+        ("POST /status", "405"),
+        ("GET /chores/sender/trigger", "405"),
+        ("POST /chores/sender/explode", "404"),
+        ("POST /chores/sender/trigger?wait=perhaps", "400"),
+        ("POST /chores/sender/trigger?weit=true", "400"),
+        ("POST /chores/sender/pause?wait=true", "400"),
+        ("POST /chores/%ff/pause", "400"),
+    ];
+    for (request, code) in cases {
+        let (status, body) = raw(&home.socket(), request).await;
+        assert!(status.contains(code), "{request}: {status}");
+        let body: serde_json::Value = serde_json::from_str(&body).unwrap();
+        assert!(!body["error"].as_str().unwrap().is_empty(), "{request}");
+    }
+    soon(server.shutdown()).await;
+}
+
+#[tokio::test]
+async fn only_the_owner_may_open_the_socket() {
+    let (_dir, home) = home();
+    let server = serve(FakePeer::default(), &home.socket()).unwrap();
+    for path in [home.socket(), home.socket().with_extension("lock")] {
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{}", path.display());
+    }
+    soon(server.shutdown()).await;
+    assert!(!home.socket().exists());
+}
+
+#[tokio::test]
+async fn a_second_peer_is_refused_and_a_dead_ones_socket_replaced() {
+    let (dir, home) = home();
+    // What a peer that was killed leaves behind.
+    drop(StdListener::bind(home.socket()).unwrap());
+    let err = Client::connect(&home).await.err().unwrap();
+    assert!(matches!(err, ClientError::NotRunning(_)), "{err}");
+
+    let server = serve(FakePeer::default(), &home.socket()).unwrap();
+    let err = serve(FakePeer::default(), &home.socket()).err().unwrap();
+    let expected = format!("a peer is already running in {}", dir.path().display());
+    assert_eq!(err.to_string(), expected);
+    let mut client = Client::connect(&home).await.unwrap();
+    client.status().await.unwrap();
+    soon(server.shutdown()).await;
+
+    let again = serve(FakePeer::default(), &home.socket()).unwrap();
+    soon(again.shutdown()).await;
+}
+
+#[tokio::test]
+async fn what_is_no_socket_is_left_alone() {
+    let (_dir, home) = home();
+    fs::write(home.socket(), "precious").unwrap();
+    let err = serve(FakePeer::default(), &home.socket()).err().unwrap();
+    assert!(matches!(err, Error::NotASocket(_)), "{err}");
+    assert_eq!(fs::read_to_string(home.socket()).unwrap(), "precious");
+}
+
+#[tokio::test]
+async fn a_path_too_long_is_explained() {
+    let home = Home::new(format!("/tmp/{}", "x".repeat(SOCKET_PATH_BYTES_MAX)));
+    let served = serve(FakePeer::default(), &home.socket()).err().unwrap().to_string();
+    let connected = Client::connect(&home).await.err().unwrap().to_string();
+    for message in [served, connected] {
+        assert!(message.contains("choose a shorter home"), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn a_peer_that_does_not_run_is_named_with_the_command_that_starts_it() {
+    let (dir, home) = home();
+    let root = dir.path().display();
+    let err = Client::connect(&home).await.err().unwrap();
+    let expected = format!("no peer is running in {root}: start it with `chore --home {root} run`");
+    assert_eq!(err.to_string(), expected);
+}
+
+#[tokio::test]
+async fn shutdown_does_not_wait_for_a_run() {
+    let (_dir, home) = home();
+    let peer = FakePeer::default();
+    let server = serve(peer.clone(), &home.socket()).unwrap();
+    let mut client = Client::connect(&home).await.unwrap();
+    let waiter = tokio::spawn(async move { client.trigger("slow", None, true).await });
+    soon(peer.waiting.notified()).await;
+    // A silent connection must not hold it either.
+    let _silent = UnixStream::connect(home.socket()).await.unwrap();
+    soon(server.shutdown()).await;
+    let err = soon(waiter).await.unwrap().unwrap_err();
+    assert!(matches!(err, ClientError::Broken { .. }), "{err}");
+}
+
+#[tokio::test]
+async fn status_is_answered_while_a_trigger_waits() {
+    let (_dir, home) = home();
+    let peer = FakePeer::default();
+    let server = serve(peer.clone(), &home.socket()).unwrap();
+    let mut client = Client::connect(&home).await.unwrap();
+    let waiter = tokio::spawn(async move { client.trigger("slow", None, true).await });
+    soon(peer.waiting.notified()).await;
+    let mut other = Client::connect(&home).await.unwrap();
+    assert_eq!(soon(other.status()).await.unwrap(), peer_status());
+    peer.release.notify_one();
+    assert!(matches!(soon(waiter).await.unwrap().unwrap(), Triggered::Ended { .. }));
+    soon(server.shutdown()).await;
+}
+
+#[test]
+fn names_are_percent_encoded() {
+    for (text, expected) in [("a-b_1", "a-b_1"), ("..", "%2E%2E"), ("a b/é", "a%20b%2F%C3%A9")] {
+        assert_eq!(encode(text), expected);
+    }
+}

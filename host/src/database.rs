@@ -1,0 +1,247 @@
+//! One SQLite file that many tasks use at once: who writes, who reads, and when a write is durable.
+//! It knows no table.
+//!
+//! One thread owns the only connection that writes, so "database is locked" cannot come from inside
+//! the process. Jobs that wait together share one commit, each in a savepoint of its own: a job that
+//! fails is undone alone, and nobody is answered before the commit is on disk. Readers have
+//! connections of their own and, thanks to the write-ahead log, never wait for the writer.
+
+mod file;
+mod writer;
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rusqlite::{Connection, ErrorCode};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+
+pub(crate) use file::{Access, connect};
+
+use crate::limits::{DATABASE_CLOSE_TIMEOUT, DATABASE_JOBS_WAITING, DATABASE_READERS_MAX};
+use writer::{Job, Write, Writer};
+
+/// Why a database did not do what it was asked. Each names the file.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("create database {path}: check that its directory exists and can be written to", path = .path.display())]
+    Create { path: PathBuf, #[source] source: std::io::Error },
+    #[error("open database {path}", path = .path.display())]
+    Open { path: PathBuf, #[source] source: rusqlite::Error },
+    #[error("database {path} is damaged or no database: restore it from a copy, or move it away to begin a new one", path = .path.display())]
+    Damaged { path: PathBuf, #[source] source: Arc<rusqlite::Error> },
+    #[error("open database {path}: its file system cannot hold a write-ahead log (the journal stays in mode {mode}): move it to a local disk", path = .path.display())]
+    NoLog { path: PathBuf, mode: String },
+    #[error("open database {path}: a newer version of this program wrote it (schema {found}, this one knows {known}): update this program", path = .path.display())]
+    Newer { path: PathBuf, found: i64, known: i64 },
+    #[error("open database {path} to read: an older version of this program wrote it (schema {found}, this one knows {known}): start the peer once, which brings it up to date", path = .path.display())]
+    Older { path: PathBuf, found: i64, known: i64 },
+    #[error("bring database {path} from schema {from} to the next", path = .path.display())]
+    Migrate { path: PathBuf, from: i64, #[source] source: rusqlite::Error },
+    #[error("start the writer of database {path}", path = .path.display())]
+    Thread { path: PathBuf, #[source] source: std::io::Error },
+    #[error("use database {path}", path = .path.display())]
+    Use { path: PathBuf, #[source] source: Arc<rusqlite::Error> },
+    /// Nothing of the group is kept.
+    #[error("commit to database {path}", path = .path.display())]
+    Commit { path: PathBuf, #[source] source: Arc<rusqlite::Error> },
+    #[error("use database {path}: a job panicked, and what it did is undone", path = .path.display())]
+    Panicked { path: PathBuf },
+    #[error("write to database {path}: it was opened to read only", path = .path.display())]
+    ReadOnly { path: PathBuf },
+    #[error("use database {path}: it is closed", path = .path.display())]
+    Closed { path: PathBuf },
+    #[error("close database {path}: jobs are still under way after {timeout}", path = .path.display(), timeout = humantime::format_duration(DATABASE_CLOSE_TIMEOUT))]
+    CloseTimedOut { path: PathBuf },
+}
+
+impl Error {
+    /// What went wrong in a job, told apart by what the operator has to do.
+    fn of_use(path: &Path, source: Arc<rusqlite::Error>) -> Error {
+        let path = path.to_owned();
+        match source.sqlite_error_code() {
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+                Error::Damaged { path, source }
+            }
+            _ => Error::Use { path, source },
+        }
+    }
+}
+
+/// An open database. Clones share it; when the last one goes, its thread finishes what waits, and
+/// ends.
+#[derive(Clone)]
+pub struct Database(Arc<Inner>);
+
+struct Inner {
+    path: PathBuf,
+    /// Idle connections of readers.
+    readers: Mutex<Vec<Connection>>,
+    reading: Arc<Semaphore>,
+    writing: Mutex<Writing>,
+    /// Disconnected when the writer's thread has ended.
+    ended: Mutex<std::sync::mpsc::Receiver<()>>,
+    commits: Arc<AtomicU64>,
+}
+
+enum Writing {
+    Open(mpsc::Sender<Box<dyn Job>>),
+    ReadOnly,
+    Closed,
+}
+
+impl Database {
+    /// Opens the file, or creates it for its owner's eyes only, in a directory that must exist, and
+    /// brings it to the newest schema: `migrations[n]` leads from schema n to n + 1.
+    pub async fn open(
+        path: &Path,
+        migrations: &'static [&'static str],
+    ) -> Result<Database, Error> {
+        let path = path.to_owned();
+        blocking(path.clone(), move || Database::open_now(path, migrations)).await
+    }
+
+    fn open_now(path: PathBuf, migrations: &[&str]) -> Result<Database, Error> {
+        let mut connection = connect(&path, Access::Write)?;
+        file::migrate(&path, &mut connection, migrations)?;
+        let commits = Arc::new(AtomicU64::new(0));
+        let (jobs, waiting) = mpsc::channel(DATABASE_JOBS_WAITING);
+        let writer = Writer::new(path.clone(), connection, waiting, commits.clone())?;
+        let ended = writer.start()?;
+        Ok(Database::new(path, Writing::Open(jobs), ended, commits))
+    }
+
+    /// Opens a file that this or another process may be writing to at the same time, and changes
+    /// nothing. Its schema must be the newest, which is what the number of `migrations` says.
+    pub async fn open_read_only(
+        path: &Path,
+        migrations: &'static [&'static str],
+    ) -> Result<Database, Error> {
+        let path = path.to_owned();
+        let open = move |path: PathBuf| {
+            let connection = connect(&path, Access::Read)?;
+            file::check_schema(&path, &connection, migrations)?;
+            let (_, ended) = std::sync::mpsc::channel();
+            let database = Database::new(path, Writing::ReadOnly, ended, Arc::default());
+            lock(&database.0.readers).push(connection);
+            Ok(database)
+        };
+        blocking(path.clone(), move || open(path)).await
+    }
+
+    fn new(
+        path: PathBuf,
+        writing: Writing,
+        ended: std::sync::mpsc::Receiver<()>,
+        commits: Arc<AtomicU64>,
+    ) -> Database {
+        Database(Arc::new(Inner {
+            path,
+            readers: Mutex::default(),
+            reading: Arc::new(Semaphore::new(DATABASE_READERS_MAX)),
+            writing: Mutex::new(writing),
+            ended: Mutex::new(ended),
+            commits,
+        }))
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0.path
+    }
+
+    /// Transactions committed since the file was opened: fewer than writes when they are grouped.
+    pub fn commits(&self) -> u64 {
+        self.0.commits.load(Ordering::Relaxed)
+    }
+
+    /// What `work` answers, once it is durable. If `work` fails or panics, what it did is undone. A
+    /// write that is no longer waited for may happen all the same.
+    pub async fn write<T, F>(&self, work: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    {
+        let path = || self.0.path.clone();
+        let jobs = match &*lock(&self.0.writing) {
+            Writing::Open(jobs) => jobs.clone(),
+            Writing::ReadOnly => return Err(Error::ReadOnly { path: path() }),
+            Writing::Closed => return Err(Error::Closed { path: path() }),
+        };
+        let (answer, answered) = oneshot::channel();
+        let job = Box::new(Write::new(work, answer));
+        jobs.send(job).await.map_err(|_| Error::Closed { path: path() })?;
+        // Whoever waits for an answer must not keep the thread from ending.
+        drop(jobs);
+        answered.await.map_err(|_| Error::Closed { path: path() })?
+    }
+
+    /// What `work` finds on a connection that sees everything that is durable. At most
+    /// [`DATABASE_READERS_MAX`] read at once; others wait.
+    pub async fn read<T, F>(&self, work: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    {
+        let inner = Arc::clone(&self.0);
+        let closed = |_| Error::Closed { path: self.0.path.clone() };
+        let turn = Arc::clone(&self.0.reading).acquire_owned().await.map_err(closed)?;
+        let read = move || {
+            let idle = lock(&inner.readers).pop();
+            let connection = match idle {
+                Some(connection) => connection,
+                None => connect(&inner.path, Access::Read)?,
+            };
+            let result = work(&connection);
+            lock(&inner.readers).push(connection);
+            // The turn ends with the work, even if nobody waits for it any more.
+            drop(turn);
+            result.map_err(|source| Error::of_use(&inner.path, Arc::new(source)))
+        };
+        blocking(self.0.path.clone(), read).await
+    }
+
+    /// Finishes what is under way and closes the file, its log written back into it. Later calls
+    /// are refused. Fails if that takes longer than [`DATABASE_CLOSE_TIMEOUT`].
+    pub async fn close(&self) -> Result<(), Error> {
+        let path = || self.0.path.clone();
+        let all = u32::try_from(DATABASE_READERS_MAX).unwrap_or(u32::MAX);
+        let readers = self.0.reading.acquire_many(all);
+        match tokio::time::timeout(DATABASE_CLOSE_TIMEOUT, readers).await {
+            Ok(Ok(_)) => self.0.reading.close(),
+            // Closed before.
+            Ok(Err(_)) => {}
+            Err(_) => return Err(Error::CloseTimedOut { path: path() }),
+        }
+        let inner = Arc::clone(&self.0);
+        let end = move || {
+            lock(&inner.readers).clear();
+            *lock(&inner.writing) = Writing::Closed;
+            match lock(&inner.ended).recv_timeout(DATABASE_CLOSE_TIMEOUT) {
+                Err(std::sync::mpsc::RecvTimeoutError::Timeout) => {
+                    Err(Error::CloseTimedOut { path: inner.path.clone() })
+                }
+                Ok(()) | Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => Ok(()),
+            }
+        };
+        blocking(path(), end).await
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    path: PathBuf,
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(err) if err.is_panic() => Err(Error::Panicked { path }),
+        Err(_) => Err(Error::Closed { path }),
+    }
+}
+
+/// What these mutexes guard is whole at every step, so a panic elsewhere does not spoil it.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,365 @@
+//! What a chore may use: what its component wants, cut down to what the operator granted and this
+//! peer has. A pure predicate; it knows no wasm and no service.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::name::{ChoreName, did_you_mean, nearest, quote};
+
+/// The package of the contract, and its version.
+const PACKAGE: &str = "chore:peer/";
+const VERSION: (u64, u64, u64) = (0, 1, 0);
+
+/// What every component may import besides: its own types, and the parts of WASI 0.2 that language
+/// runtimes need. They are linked without any access to files or the network.
+const TYPES: &str = "types";
+const WASI_PACKAGES: [&str; 6] = ["cli", "clocks", "filesystem", "io", "random", "sockets"];
+
+/// A service of the peer as a chore sees it; its name is that of its WIT interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Capability {
+    Log,
+    Settings,
+    State,
+    Cycle,
+    Sql,
+    Metrics,
+    Orders,
+    Kademlia,
+    Transport,
+}
+
+impl Capability {
+    pub const ALL: [Capability; 9] = [
+        Capability::Log,
+        Capability::Settings,
+        Capability::State,
+        Capability::Cycle,
+        Capability::Sql,
+        Capability::Metrics,
+        Capability::Orders,
+        Capability::Kademlia,
+        Capability::Transport,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Capability::Log => "log",
+            Capability::Settings => "settings",
+            Capability::State => "state",
+            Capability::Cycle => "cycle",
+            Capability::Sql => "sql",
+            Capability::Metrics => "metrics",
+            Capability::Orders => "orders",
+            Capability::Kademlia => "kademlia",
+            Capability::Transport => "transport",
+        }
+    }
+
+    /// Granted without a word of the operator, because it reaches nothing but the chore itself.
+    pub fn is_default(self) -> bool {
+        match self {
+            Capability::Log
+            | Capability::Settings
+            | Capability::State
+            | Capability::Cycle
+            | Capability::Sql
+            | Capability::Metrics => true,
+            Capability::Orders | Capability::Kademlia | Capability::Transport => false,
+        }
+    }
+}
+
+impl fmt::Display for Capability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for Capability {
+    type Err = UnknownCapability;
+
+    fn from_str(text: &str) -> Result<Capability, UnknownCapability> {
+        let found = Capability::ALL.into_iter().find(|capability| capability.name() == text);
+        found.ok_or_else(|| {
+            let names = Capability::ALL.iter().map(|capability| capability.name());
+            let hint = did_you_mean(nearest(text, names));
+            UnknownCapability { text: quote(text), hint }
+        })
+    }
+}
+
+/// No capability has this name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("unknown grant {text}{hint} (there are orders, kademlia and transport to grant)")]
+pub struct UnknownCapability {
+    text: String,
+    hint: String,
+}
+
+/// Why a component is not loaded, and the line that would change it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    #[error(
+        "{chore} needs {} that it was not granted: write {line} in chores/{chore}.toml, before its \
+         first section", names(.missing)
+    )]
+    NotGranted { chore: ChoreName, missing: Vec<Capability>, line: String },
+    #[error("{chore} needs {capability}, and this peer has none{hint}")]
+    NotOffered { chore: ChoreName, capability: Capability, hint: &'static str },
+    #[error("{chore} imports {import}, which no host offers: {}", offers())]
+    Unknown { chore: ChoreName, import: String },
+    #[error("{chore} imports {import}, of another version than this host has: {}", offers())]
+    Version { chore: ChoreName, import: String },
+}
+
+fn names(capabilities: &[Capability]) -> String {
+    let names: Vec<&str> = capabilities.iter().map(|capability| capability.name()).collect();
+    names.join(", ")
+}
+
+fn offers() -> String {
+    let (major, minor, patch) = VERSION;
+    let names = names(&Capability::ALL);
+    let wasi = WASI_PACKAGES.join(", ");
+    format!("it offers {names} of {PACKAGE}*@{major}.{minor}.{patch}, and {wasi} of wasi@0.2")
+}
+
+/// The capabilities that a component with these imports gets: those it imports, each granted by the
+/// operator or by default, and each offered by this peer.
+///
+/// `imports` are the names as the component has them, such as "chore:peer/orders@0.1.0". `offered`
+/// needs to have only what can be granted: the rest every peer has.
+///
+/// # Errors
+///
+/// What stands against loading the component: an import that no host has, then a service that this
+/// peer lacks, then grants that are missing, all at once.
+pub fn decide(
+    chore: &ChoreName,
+    imports: &[String],
+    granted: &BTreeSet<Capability>,
+    offered: &BTreeSet<Capability>,
+) -> Result<BTreeSet<Capability>, Refusal> {
+    let mut wanted = BTreeSet::new();
+    for import in imports {
+        match classify(import) {
+            Import::Plain => {}
+            Import::Capability(capability) => {
+                wanted.insert(capability);
+            }
+            Import::OtherVersion => {
+                return Err(Refusal::Version { chore: chore.clone(), import: quote(import) });
+            }
+            Import::Unknown => {
+                return Err(Refusal::Unknown { chore: chore.clone(), import: quote(import) });
+            }
+        }
+    }
+    let lacks =
+        |capability: &&Capability| !capability.is_default() && !offered.contains(*capability);
+    if let Some(capability) = wanted.iter().find(lacks) {
+        let hint = match capability {
+            Capability::Orders => ": it has no [orders] section in its chore.toml",
+            _ => "",
+        };
+        let (chore, capability) = (chore.clone(), *capability);
+        return Err(Refusal::NotOffered { chore, capability, hint });
+    }
+    let needs_word =
+        |capability: &Capability| !capability.is_default() && !granted.contains(capability);
+    let missing: Vec<Capability> = wanted.iter().copied().filter(needs_word).collect();
+    if !missing.is_empty() {
+        // The whole line, so that it can replace the one that is there.
+        let all: BTreeSet<Capability> = granted.iter().chain(&missing).copied().collect();
+        let all: Vec<String> = all.iter().map(|name| format!("\"{name}\"")).collect();
+        let line = format!("grants = [{}]", all.join(", "));
+        return Err(Refusal::NotGranted { chore: chore.clone(), missing, line });
+    }
+    Ok(wanted)
+}
+
+enum Import {
+    /// Needs no grant.
+    Plain,
+    Capability(Capability),
+    OtherVersion,
+    Unknown,
+}
+
+fn classify(import: &str) -> Import {
+    let Some((path, version)) = import.split_once('@') else { return Import::Unknown };
+    let numbers = version_numbers(version);
+    if let Some(interface) = path.strip_prefix("wasi:") {
+        let package = interface.split('/').next().unwrap_or_default();
+        return match numbers {
+            _ if !WASI_PACKAGES.contains(&package) => Import::Unknown,
+            Some((0, 2, _)) => Import::Plain,
+            _ => Import::OtherVersion,
+        };
+    }
+    let Some(interface) = path.strip_prefix(PACKAGE) else { return Import::Unknown };
+    let known = interface == TYPES || interface.parse::<Capability>().is_ok();
+    let (major, minor, patch) = VERSION;
+    match numbers {
+        // Before 1.0 a minor version may break; a later patch may have what this host has not.
+        Some(found) if (found.0, found.1) == (major, minor) && found.2 <= patch => {
+            match interface.parse() {
+                Ok(capability) => Import::Capability(capability),
+                Err(_) if interface == TYPES => Import::Plain,
+                Err(_) => Import::Unknown,
+            }
+        }
+        Some(found) if known || found > VERSION => Import::OtherVersion,
+        None if known => Import::OtherVersion,
+        _ => Import::Unknown,
+    }
+}
+
+/// Not of pre-releases: those fit nothing but themselves.
+fn version_numbers(version: &str) -> Option<(u64, u64, u64)> {
+    let mut parts = version.split('.').map(|part| part.parse().ok());
+    let numbers = (parts.next()??, parts.next()??, parts.next()??);
+    parts.next().is_none().then_some(numbers)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn set(names: &[&str]) -> BTreeSet<Capability> {
+        names.iter().map(|name| name.parse().unwrap()).collect()
+    }
+
+    fn check(imports: &[&str], granted: &[&str], offered: &[&str]) -> Result<Vec<String>, String> {
+        let chore = ChoreName::new("order-sender").unwrap();
+        let imports: Vec<String> = imports.iter().map(|import| (*import).to_owned()).collect();
+        decide(&chore, &imports, &set(granted), &set(offered))
+            .map(|found| found.iter().map(ToString::to_string).collect())
+            .map_err(|err| err.to_string())
+    }
+
+    const ALL: &[&str] = &["orders", "kademlia", "transport"];
+
+    #[test]
+    fn a_chore_gets_what_it_imports_and_no_more() {
+        let defaults = [
+            "chore:peer/log@0.1.0",
+            "chore:peer/settings@0.1.0",
+            "chore:peer/state@0.1.0",
+            "chore:peer/cycle@0.1.0",
+            "chore:peer/sql@0.1.0",
+            "chore:peer/metrics@0.1.0",
+        ];
+        let names = ["log", "settings", "state", "cycle", "sql", "metrics"].map(str::to_owned);
+        for (imports, granted, offered, expected) in [
+            (&[][..], &[][..], &[][..], &[][..]),
+            (&defaults, &[], &[], &names),
+            (
+                &["chore:peer/types@0.1.0", "wasi:cli/stdout@0.2.6", "wasi:io/poll@0.2.0"],
+                &[],
+                &[],
+                &[],
+            ),
+            (&["chore:peer/log@0.1.0"], ALL, ALL, &names[..1]),
+            (&["chore:peer/orders@0.1.0"], ALL, ALL, &["orders".to_owned()]),
+        ] {
+            assert_eq!(check(imports, granted, offered).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn a_refusal_names_the_line_that_would_grant() {
+        let sender = [
+            "chore:peer/orders@0.1.0",
+            "chore:peer/kademlia@0.1.0",
+            "chore:peer/transport@0.1.0",
+            "chore:peer/log@0.1.0",
+        ];
+        for (granted, offered, expected) in [
+            (
+                &[][..],
+                ALL,
+                "order-sender needs orders, kademlia, transport that it was not granted: \
+              write grants = [\"orders\", \"kademlia\", \"transport\"] in chores/order-sender.toml, \
+              before its first section",
+            ),
+            (
+                &["orders"],
+                ALL,
+                "needs kademlia, transport that it was not granted: write grants = \
+              [\"orders\", \"kademlia\", \"transport\"]",
+            ),
+            (
+                &["sql", "orders", "kademlia"],
+                ALL,
+                "write grants = [\"sql\", \"orders\", \
+              \"kademlia\", \"transport\"]",
+            ),
+            (
+                ALL,
+                &["kademlia", "transport"],
+                "order-sender needs orders, and this peer has none: \
+              it has no [orders] section in its chore.toml",
+            ),
+            (&[], &["orders", "transport"], "needs kademlia, and this peer has none"),
+        ] {
+            let message = check(&sender, granted, offered).unwrap_err();
+            assert!(message.contains(expected), "{message}");
+        }
+    }
+
+    #[test]
+    fn an_import_that_no_host_has_is_refused_by_name() {
+        for (import, expected) in [
+            (
+                "chore:peer/disk@0.1.0",
+                "imports \"chore:peer/disk@0.1.0\", which no host offers: it \
+              offers log, settings, state, cycle, sql, metrics, orders, kademlia, transport of \
+              chore:peer/*@0.1.0, and cli, clocks",
+            ),
+            (
+                "chore:peer/orders@0.2.0",
+                "\"chore:peer/orders@0.2.0\", of another version than this",
+            ),
+            ("chore:peer/orders@0.1.1", "of another version"),
+            ("chore:peer/orders@1.1.0", "of another version"),
+            ("chore:peer/orders@0.1.0-draft", "of another version"),
+            ("chore:peer/orders@0.1", "of another version"),
+            ("chore:peer/disk@0.2.0", "of another version"),
+            ("chore:peer/orders", "which no host offers"),
+            ("chore:peer/Orders@0.1.0", "which no host offers"),
+            ("chore:other/orders@0.1.0", "which no host offers"),
+            ("wasi:cli/run@0.3.0", "of another version"),
+            ("wasi:cli/run@0.20.0", "of another version"),
+            ("wasi:http/types@0.2.0", "which no host offers"),
+            ("wasix:cli/run@0.2.0", "which no host offers"),
+            ("", "which no host offers"),
+            ("\x1b[31m@0.1.0", "imports \"\\u{1b}[31m@0.1.0\""),
+        ] {
+            let message = check(&[import], ALL, ALL).unwrap_err();
+            assert!(message.contains(expected), "{import}: {message}");
+        }
+        assert!(check(&[&"x".repeat(1_000_000)], ALL, ALL).unwrap_err().len() < 500);
+    }
+
+    #[test]
+    fn names_go_both_ways() {
+        for capability in Capability::ALL {
+            assert_eq!(capability.to_string().parse(), Ok(capability));
+            let json = format!("\"{capability}\"");
+            assert_eq!(serde_json::to_string(&capability).unwrap(), json);
+        }
+        let message = "ordres".parse::<Capability>().unwrap_err().to_string();
+        assert!(
+            message.contains("unknown grant \"ordres\": did you mean \"orders\"?"),
+            "{message}"
+        );
+    }
+}

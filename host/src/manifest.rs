@@ -1,0 +1,274 @@
+//! What the operator decides for one chore, `NAME.toml`, and how it is joined with what the
+//! component says of itself. It opens no file and knows no wasm.
+
+mod resolve;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use serde::Deserialize;
+
+pub use self::resolve::{Resolved, ResolvedCycle};
+use crate::config::document::{Document, Key, Kind, Otherwise, Section, interval};
+use crate::config::keys::{BACKOFF_FIRST, BACKOFF_MAX_MULTIPLE, GRACE, MEMORY};
+use crate::config::{self, Place, Problem};
+use crate::cycle::{Interval, Start};
+use crate::grant::Capability;
+use crate::limits::{CYCLE_INTERVAL_MAX, RUN_TIMEOUT_MAX};
+
+/// Every section and key of `NAME.toml`. What a chore's own defaults are, its descriptor says.
+pub const SECTIONS: &[Section] = &[
+    Section {
+        name: "",
+        help: "",
+        decides: false,
+        keys: &[Key {
+            name: "grants",
+            kind: Kind::Grants,
+            otherwise: Otherwise::Is("[]"),
+            help: "What the chore may use besides its log, settings, state, cycles, metrics and \
+                   own SQL database: \"orders\", \"kademlia\", \"transport\".",
+        }],
+    },
+    Section {
+        name: "cycles.*",
+        help: "When one cycle runs. Without a key, the chore's own default holds.",
+        decides: true,
+        keys: &[
+            Key {
+                name: "interval",
+                kind: Kind::Interval,
+                otherwise: Otherwise::Example("\"5m\""),
+                help: "Time between the beginnings of two runs. \"off\": only when triggered.",
+            },
+            Key {
+                name: "timeout",
+                kind: Kind::Duration { min: Duration::from_millis(1), max: RUN_TIMEOUT_MAX },
+                otherwise: Otherwise::Example("\"10m\""),
+                help: "A run that takes longer is asked to wind down.",
+            },
+            Key {
+                name: "start",
+                kind: Kind::OneOf(&["now", "delay", "resume"]),
+                otherwise: Otherwise::Example("\"resume\""),
+                help: "When the peer starts: run at once, wait for the next slot, or run only if a \
+                       slot has passed since the last run.",
+            },
+            Key {
+                name: "jitter",
+                kind: Kind::Duration { min: Duration::ZERO, max: CYCLE_INTERVAL_MAX },
+                otherwise: Otherwise::Is("\"0s\""),
+                help: "How far after its slot a run may begin, so that peers spread out.",
+            },
+        ],
+    },
+    Section {
+        name: "limits",
+        help: "What the chore may use. The defaults are those in the peer's [chores.limits].",
+        decides: false,
+        keys: &[MEMORY, GRACE],
+    },
+    Section {
+        name: "failure",
+        help: "What happens after failures. The defaults are those in the peer's [chores.failure].",
+        decides: false,
+        keys: &[BACKOFF_FIRST, BACKOFF_MAX_MULTIPLE],
+    },
+    Section {
+        name: "settings",
+        help: "What the chore reads.",
+        decides: false,
+        keys: &[Key {
+            name: "*",
+            kind: Kind::Scalar,
+            otherwise: Otherwise::Example("\"text\""),
+            help: "A setting of the chore.",
+        }],
+    },
+];
+
+/// Why a `NAME.toml` does not fit, by itself or to its component.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    File(#[from] config::Error),
+    #[error("{place}: the chore has no {what} {name}{hint} (line: {})", .place.excerpt)]
+    Unknown { place: Place, what: &'static str, name: String, hint: String },
+    #[error(
+        "{origin}: setting \"{name}\" must be set: write {name} = {example} below [settings]{help}"
+    )]
+    Missing { origin: String, name: String, example: &'static str, help: String },
+    #[error("{place}: setting \"{name}\" must be {kind}: {reason}")]
+    Setting { place: Place, name: String, kind: &'static str, reason: String },
+}
+
+/// A `NAME.toml`, read but not yet joined with its component.
+#[derive(Clone)]
+pub struct Manifest {
+    origin: String,
+    grants: BTreeSet<Capability>,
+    cycles: BTreeMap<String, (Place, CycleKeys)>,
+    limits: LimitKeys,
+    failure: FailureKeys,
+    settings: BTreeMap<String, (Place, String)>,
+}
+
+/// What is set for one cycle. When `None`, the chore's own default holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct CycleKeys {
+    interval: Option<Interval>,
+    timeout: Option<Duration>,
+    start: Option<Start>,
+    jitter: Option<Duration>,
+}
+
+/// When `None`, the peer's default holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct LimitKeys {
+    memory: Option<u64>,
+    grace: Option<Duration>,
+}
+
+/// When `None`, the peer's default holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct FailureKeys {
+    backoff_first: Option<Duration>,
+    backoff_max_multiple: Option<u32>,
+}
+
+/// The file as serde reads it.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct File {
+    grants: Vec<Grant>,
+    cycles: BTreeMap<String, CycleFile>,
+    limits: LimitsFile,
+    failure: FailureFile,
+    settings: BTreeMap<String, toml::Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(try_from = "String")]
+struct Grant(Capability);
+
+impl TryFrom<String> for Grant {
+    type Error = crate::grant::UnknownCapability;
+
+    fn try_from(text: String) -> Result<Grant, Self::Error> {
+        text.parse().map(Grant)
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct CycleFile {
+    interval: Option<Every>,
+    timeout: Option<Span>,
+    start: Option<Start>,
+    jitter: Option<Span>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct LimitsFile {
+    memory: Option<Bytes>,
+    grace: Option<Span>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+struct FailureFile {
+    backoff_first: Option<Span>,
+    backoff_max_multiple: Option<u32>,
+}
+
+#[derive(Deserialize)]
+struct Span(#[serde(with = "crate::units::duration")] Duration);
+
+#[derive(Deserialize)]
+struct Bytes(#[serde(with = "crate::units::size")] u64);
+
+/// Read by our own units: see `units`.
+#[derive(Deserialize)]
+#[serde(try_from = "String")]
+struct Every(Interval);
+
+impl TryFrom<String> for Every {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Every, String> {
+        interval(&text).map(Every)
+    }
+}
+
+impl Manifest {
+    /// Reads the text of a `NAME.toml`; `origin` is what errors call it. A chore without a file is
+    /// one with an empty text.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that is wrong, with its line, and what to write instead.
+    pub fn parse(text: &str, origin: &str) -> Result<Manifest, Error> {
+        let document = Document::parse(text, origin, SECTIONS)?;
+        let file: File = document.read()?;
+        let mut settings = BTreeMap::new();
+        for (name, value) in file.settings {
+            let place = document.place_of(&["settings", &name]);
+            match text_of(&value) {
+                Some(text) => settings.insert(name, (place, text)),
+                // The table of keys allows none of these; it is a second net.
+                None => {
+                    let problem =
+                        Problem::Invalid("a setting is a text, a number or a boolean".into());
+                    return Err(document.error_at(&["settings", &name], problem).into());
+                }
+            };
+        }
+        let cycle = |(name, keys): (String, CycleFile)| {
+            let place = document.place_of(&["cycles", &name]);
+            (name, (place, keys.into()))
+        };
+        Ok(Manifest {
+            origin: origin.to_owned(),
+            grants: file.grants.into_iter().map(|grant| grant.0).collect(),
+            cycles: file.cycles.into_iter().map(cycle).collect(),
+            limits: LimitKeys {
+                memory: file.limits.memory.map(|bytes| bytes.0),
+                grace: file.limits.grace.map(|span| span.0),
+            },
+            failure: FailureKeys {
+                backoff_first: file.failure.backoff_first.map(|span| span.0),
+                backoff_max_multiple: file.failure.backoff_max_multiple,
+            },
+            settings,
+        })
+    }
+
+    /// What the operator granted, besides what every chore gets.
+    pub fn grants(&self) -> &BTreeSet<Capability> {
+        &self.grants
+    }
+}
+
+impl From<CycleFile> for CycleKeys {
+    fn from(keys: CycleFile) -> CycleKeys {
+        CycleKeys {
+            interval: keys.interval.map(|every| every.0),
+            timeout: keys.timeout.map(|span| span.0),
+            start: keys.start,
+            jitter: keys.jitter.map(|span| span.0),
+        }
+    }
+}
+
+fn text_of(value: &toml::Value) -> Option<String> {
+    match value {
+        toml::Value::String(text) => Some(text.clone()),
+        toml::Value::Integer(number) => Some(number.to_string()),
+        toml::Value::Float(number) => Some(number.to_string()),
+        toml::Value::Boolean(truth) => Some(truth.to_string()),
+        toml::Value::Datetime(_) | toml::Value::Array(_) | toml::Value::Table(_) => None,
+    }
+}

@@ -1,0 +1,170 @@
+//! What the peer remembers of its chores over a restart: what each saved for its next call, and
+//! where each of its cycles stood. It knows neither chore nor cycle, only their names.
+
+use std::path::Path;
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use crate::database::{self, Database};
+use crate::limits::{SCHEDULE_BYTES_MAX, STATE_BYTES_MAX};
+
+const MIGRATIONS: &[&str] = &["
+    CREATE TABLE state (
+        chore TEXT NOT NULL PRIMARY KEY,
+        data BLOB NOT NULL,
+        version TEXT NOT NULL
+    ) STRICT;
+    CREATE TABLE schedule (
+        chore TEXT NOT NULL,
+        cycle TEXT NOT NULL,
+        saved TEXT NOT NULL,
+        PRIMARY KEY (chore, cycle)
+    ) STRICT, WITHOUT ROWID;
+"];
+
+/// Why something is not remembered.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("save {what} of chore {chore}: {size} bytes, at most {max} are kept")]
+    TooLarge { what: &'static str, chore: String, size: usize, max: usize },
+    #[error(transparent)]
+    Database(#[from] database::Error),
+}
+
+/// What a chore's last successful call saved, and the version of the chore that did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct State {
+    pub data: Vec<u8>,
+    pub version: String,
+}
+
+/// The memory of one peer. Clones share it. Writes are durable when they return.
+#[derive(Clone)]
+pub struct Memory(Database);
+
+impl Memory {
+    /// Opens the file, or creates it in a directory that must exist.
+    pub async fn open(path: &Path) -> Result<Memory, Error> {
+        Ok(Memory(Database::open(path, MIGRATIONS).await?))
+    }
+
+    pub async fn load_state(&self, chore: &str) -> Result<Option<State>, Error> {
+        let chore = chore.to_owned();
+        let load = move |connection: &Connection| {
+            let sql = "SELECT data, version FROM state WHERE chore = ?1";
+            let state = |row: &rusqlite::Row| Ok(State { data: row.get(0)?, version: row.get(1)? });
+            connection.prepare_cached(sql)?.query_row([chore], state).optional()
+        };
+        Ok(self.0.read(load).await?)
+    }
+
+    /// At most [`STATE_BYTES_MAX`] bytes.
+    pub async fn save_state(&self, chore: &str, data: Vec<u8>, version: &str) -> Result<(), Error> {
+        fits("state", chore, data.len(), STATE_BYTES_MAX)?;
+        let (chore, version) = (chore.to_owned(), version.to_owned());
+        let save = move |connection: &Connection| {
+            let sql = "INSERT OR REPLACE INTO state (chore, data, version) VALUES (?1, ?2, ?3)";
+            connection.prepare_cached(sql)?.execute(params![chore, data, version])
+        };
+        self.0.write(save).await?;
+        Ok(())
+    }
+
+    /// Each cycle of the chore, with the text that was saved of it, by name.
+    pub async fn load_schedules(&self, chore: &str) -> Result<Vec<(String, String)>, Error> {
+        let chore = chore.to_owned();
+        let load = move |connection: &Connection| {
+            let sql = "SELECT cycle, saved FROM schedule WHERE chore = ?1 ORDER BY cycle";
+            let mut statement = connection.prepare_cached(sql)?;
+            let rows = statement.query_map([chore], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            rows.collect()
+        };
+        Ok(self.0.read(load).await?)
+    }
+
+    /// At most [`SCHEDULE_BYTES_MAX`] bytes.
+    pub async fn save_schedule(&self, chore: &str, cycle: &str, saved: &str) -> Result<(), Error> {
+        fits("a schedule", chore, saved.len(), SCHEDULE_BYTES_MAX)?;
+        let (chore, cycle, saved) = (chore.to_owned(), cycle.to_owned(), saved.to_owned());
+        let save = move |connection: &Connection| {
+            let sql = "INSERT OR REPLACE INTO schedule (chore, cycle, saved) VALUES (?1, ?2, ?3)";
+            connection.prepare_cached(sql)?.execute(params![chore, cycle, saved])
+        };
+        self.0.write(save).await?;
+        Ok(())
+    }
+
+    /// Forgets a cycle that the chore has no longer. That it was never known is no error.
+    pub async fn remove_schedule(&self, chore: &str, cycle: &str) -> Result<(), Error> {
+        let (chore, cycle) = (chore.to_owned(), cycle.to_owned());
+        let remove = move |connection: &Connection| {
+            let sql = "DELETE FROM schedule WHERE chore = ?1 AND cycle = ?2";
+            connection.prepare_cached(sql)?.execute(params![chore, cycle])
+        };
+        self.0.write(remove).await?;
+        Ok(())
+    }
+
+    /// Writes down what is under way and closes the file. Later calls fail.
+    pub async fn close(&self) -> Result<(), Error> {
+        Ok(self.0.close().await?)
+    }
+}
+
+fn fits(what: &'static str, chore: &str, size: usize, max: usize) -> Result<(), Error> {
+    match size <= max {
+        true => Ok(()),
+        false => Err(Error::TooLarge { what, chore: chore.to_owned(), size, max }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[tokio::test]
+    async fn state_and_schedules_outlive_the_peer() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("peer.db");
+        let memory = Memory::open(&path).await.unwrap();
+        assert_eq!(memory.load_state("a").await.unwrap(), None);
+        memory.save_state("a", vec![1], "1.0.0").await.unwrap();
+        memory.save_state("a", vec![], "1.1.0").await.unwrap();
+        for (chore, cycle, saved) in
+            [("a", "main", "{1}"), ("a", "main", "{2}"), ("a", "extra", "{3}"), ("b", "main", "{4}")]
+        {
+            memory.save_schedule(chore, cycle, saved).await.unwrap();
+        }
+        memory.close().await.unwrap();
+
+        let memory = Memory::open(&path).await.unwrap();
+        let state = State { data: vec![], version: "1.1.0".into() };
+        assert_eq!(memory.load_state("a").await.unwrap(), Some(state));
+        assert_eq!(memory.load_state("b").await.unwrap(), None);
+        let text = |pairs: &[(&str, &str)]| -> Vec<(String, String)> {
+            pairs.iter().map(|(cycle, saved)| ((*cycle).into(), (*saved).into())).collect()
+        };
+        let found = memory.load_schedules("a").await.unwrap();
+        assert_eq!(found, text(&[("extra", "{3}"), ("main", "{2}")]));
+        memory.remove_schedule("a", "main").await.unwrap();
+        memory.remove_schedule("a", "main").await.unwrap();
+        assert_eq!(memory.load_schedules("a").await.unwrap(), text(&[("extra", "{3}")]));
+        assert_eq!(memory.load_schedules("b").await.unwrap(), text(&[("main", "{4}")]));
+    }
+
+    #[tokio::test]
+    async fn too_much_is_refused_and_changes_nothing() {
+        let home = tempfile::tempdir().unwrap();
+        let memory = Memory::open(&home.path().join("peer.db")).await.unwrap();
+        memory.save_state("a", vec![7; STATE_BYTES_MAX], "1").await.unwrap();
+        let err = memory.save_state("a", vec![8; STATE_BYTES_MAX + 1], "2").await.unwrap_err();
+        let message = "save state of chore a: 1048577 bytes, at most 1048576 are kept";
+        assert_eq!(err.to_string(), message);
+        assert_eq!(memory.load_state("a").await.unwrap().unwrap().data[0], 7);
+        let saved = "x".repeat(SCHEDULE_BYTES_MAX + 1);
+        let err = memory.save_schedule("a", "main", &saved).await.unwrap_err();
+        assert!(matches!(err, Error::TooLarge { what: "a schedule", .. }), "{err}");
+    }
+}
