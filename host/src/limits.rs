@@ -368,3 +368,12 @@ pub const COMPONENT_NAMES_MAX: usize = 1_000;
 
 /// Sections of one component. A Rust chore has 250, each of a few items.
 pub const COMPONENT_SECTIONS_MAX: usize = 100_000;
+
+/// Entries of the chores directory that are looked at. A directory with more is another one.
+pub const CHORES_FILES_MAX: usize = 10_000;
+
+/// How often a peer deletes what it need not keep any longer.
+pub const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(3600);
+
+/// How long connections to other peers have to end when the peer closes.
+pub const TRANSPORT_CLOSE_WAIT: Duration = Duration::from_secs(1);

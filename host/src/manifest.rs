@@ -95,13 +95,13 @@ pub enum Error {
     #[error(transparent)]
     File(#[from] config::Error),
     #[error("{place}: the chore has no {what} {name}{hint} (line: {})", .place.excerpt)]
-    Unknown { place: Place, what: &'static str, name: String, hint: String },
+    Unknown { place: Box<Place>, what: &'static str, name: String, hint: String },
     #[error(
         "{origin}: setting \"{name}\" must be set: write {name} = {example} below [settings]{help}"
     )]
     Missing { origin: String, name: String, example: &'static str, help: String },
     #[error("{place}: setting \"{name}\" must be {kind}: {reason}")]
-    Setting { place: Place, name: String, kind: &'static str, reason: String },
+    Setting { place: Box<Place>, name: String, kind: &'static str, reason: String },
 }
 
 /// A `NAME.toml`, read but not yet joined with its component.
@@ -109,10 +109,10 @@ pub enum Error {
 pub struct Manifest {
     origin: String,
     grants: BTreeSet<Capability>,
-    cycles: BTreeMap<String, (Place, CycleKeys)>,
+    cycles: BTreeMap<String, (Box<Place>, CycleKeys)>,
     limits: LimitKeys,
     failure: FailureKeys,
-    settings: BTreeMap<String, (Place, String)>,
+    settings: BTreeMap<String, (Box<Place>, String)>,
 }
 
 /// What is set for one cycle. When `None`, the chore's own default holds.

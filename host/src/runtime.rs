@@ -39,8 +39,13 @@ struct Inner {
 }
 
 impl Runtime {
-    /// Starts the thread that ticks; it ends with the last clone.
+    /// Compiles as many components at once as the limits say.
     pub fn new() -> Result<Runtime, Error> {
+        Runtime::with_compilations(COMPILATIONS_AT_ONCE)
+    }
+
+    /// Starts the thread that ticks; it ends with the last clone.
+    pub fn with_compilations(at_once: usize) -> Result<Runtime, Error> {
         let engine = Engine::new(&config()).map_err(Error::engine)?;
         let linker = store::linker(&engine).map_err(Error::engine)?;
         let bare_linker = store::bare_linker(&engine).map_err(Error::engine)?;
@@ -49,7 +54,7 @@ impl Runtime {
             engine,
             linker,
             bare_linker,
-            compiling: Semaphore::new(COMPILATIONS_AT_ONCE),
+            compiling: Semaphore::new(at_once.max(1)),
             programs: Mutex::default(),
         })))
     }

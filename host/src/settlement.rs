@@ -28,7 +28,7 @@ pub use book::{Error, Totals};
 
 use crate::clock::Timestamp;
 use crate::identity::{Identity, PublicIdentity};
-use crate::limits::{SETTLED_KEPT, SETTLEMENT_BATCH, SETTLEMENT_BATCHES_AT_ONCE};
+use crate::limits::{SETTLEMENT_BATCH, SETTLEMENT_BATCHES_AT_ONCE};
 use crate::node_id::NodeId;
 use crate::order_stream::{Checkers, chain, not_idle, until_failed};
 use crate::transport::{Handler, Incoming, Outgoing};
@@ -88,11 +88,11 @@ impl Settlement {
         self.0.book.totals_of(node).await
     }
 
-    /// Forgets serial numbers that expired longer than [`SETTLED_KEPT`] before `now`, at most
+    /// Forgets serial numbers of orders that expired before `time`, at most
     /// [`crate::limits::SETTLED_CLEANED_AT_ONCE`], and answers how many they were. Totals keep
     /// counting them.
-    pub async fn clean_expired(&self, now: Timestamp) -> Result<u64, Error> {
-        self.0.book.clean(now.minus(SETTLED_KEPT)).await
+    pub async fn clean_expired(&self, time: Timestamp) -> Result<u64, Error> {
+        self.0.book.clean(time).await
     }
 
     /// Writes down what is under way and closes the book. Orders are UNAVAILABLE from then on.

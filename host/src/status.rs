@@ -88,7 +88,7 @@ pub struct CycleStatus {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChoreStatus {
     pub name: String,
-    /// "loaded" or "refused".
+    /// "loaded", "refused", or "closed" with its peer.
     pub state: String,
     /// Why it was refused, and what to do; empty if loaded.
     pub reason: String,

@@ -85,7 +85,7 @@ impl From<Archived> for OrderView {
 }
 
 pub(super) async fn show(out: &Out, home: &Home, what: What) -> Result<u8, Error> {
-    let path = home.data().join("orders.db");
+    let path = home.orders();
     if !path.exists() {
         return Err(Error::NoOrders { home: home.root().into(), path });
     }

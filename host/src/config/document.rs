@@ -182,7 +182,8 @@ impl<'a> Document<'a> {
     ) -> Result<Document<'a>, Error> {
         if text.len() as u64 > CONFIG_BYTES_MAX {
             let place = Place { origin: origin.into(), line: 1, column: 1, excerpt: String::new() };
-            return Err(Error { place, problem: Problem::TooLarge { bytes: text.len() } });
+            let problem = Problem::TooLarge { bytes: text.len() };
+            return Err(Error { place: Box::new(place), problem });
         }
         let table = DeTable::parse(text).map_err(|err| {
             // The parser could not tell a setting, so no value is shown where one may be.

@@ -6,7 +6,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::{CycleKeys, Error, Manifest};
-use crate::config::Chores;
+use crate::config::{Chores, Place};
 use crate::cycle::{Backoff, Interval, Schedule, Start};
 use crate::descriptor::{CycleSpec, Descriptor, SettingKind, SettingSpec};
 use crate::grant::Capability;
@@ -135,7 +135,7 @@ impl Manifest {
         let cycles: Vec<&str> = descriptor.cycles.iter().map(|cycle| &cycle.name[..]).collect();
         let settings: Vec<&str> = descriptor.settings.iter().map(|spec| &spec.name[..]).collect();
         let mut errors = Vec::new();
-        let mut look = |what, name: &String, place: &crate::config::Place, known: &[&str]| {
+        let mut look = |what, name: &String, place: &Box<Place>, known: &[&str]| {
             if known.contains(&name.as_str()) {
                 return;
             }
@@ -164,7 +164,7 @@ impl Manifest {
     fn setting(&self, spec: &SettingSpec) -> Result<Option<String>, Error> {
         let (given, default) = (self.settings.get(&spec.name), spec.default.as_deref());
         let is_text = matches!(spec.kind, SettingKind::Text | SettingKind::Secret);
-        let wrong = |place: crate::config::Place, reason| {
+        let wrong = |place: Box<Place>, reason| {
             let kind = with_article(spec.kind);
             Error::Setting { place, name: spec.name.clone(), kind, reason }
         };
@@ -181,13 +181,13 @@ impl Manifest {
             // Left out on purpose, where the chore allows it.
             (Some((_, text)), Some("")) if text.is_empty() && !is_text => Ok(None),
             (None, Some(default)) => {
-                let no_place = || crate::config::Place {
+                let no_place = || Place {
                     origin: self.origin.clone(),
                     line: 1,
                     column: 1,
                     excerpt: String::new(),
                 };
-                let checked = spec.kind.check(default).map_err(|why| wrong(no_place(), why));
+                let checked = spec.kind.check(default).map_err(|why| wrong(Box::new(no_place()), why));
                 checked.map(Some)
             }
             (Some((place, text)), _) => {

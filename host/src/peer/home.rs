@@ -1,0 +1,61 @@
+//! The folder that holds one peer, and what is where in it. It creates nothing.
+
+use std::path::{Path, PathBuf};
+
+/// A peer's home.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Home(PathBuf);
+
+impl Home {
+    pub fn new(root: impl Into<PathBuf>) -> Home {
+        Home(root.into())
+    }
+
+    pub fn root(&self) -> &Path {
+        &self.0
+    }
+
+    /// What the operator decided.
+    pub fn config(&self) -> PathBuf {
+        self.0.join("chore.toml")
+    }
+
+    /// Keys and certificates.
+    pub fn identity(&self) -> PathBuf {
+        self.0.join("identity")
+    }
+
+    /// Components and their config files, unless the config names another directory.
+    pub fn chores(&self) -> PathBuf {
+        self.0.join("chores")
+    }
+
+    /// What must not be lost.
+    pub fn data(&self) -> PathBuf {
+        self.0.join("data")
+    }
+
+    pub fn orders(&self) -> PathBuf {
+        self.data().join("orders.db")
+    }
+
+    /// Each chore's own database.
+    pub fn databases(&self) -> PathBuf {
+        self.data().join("chores")
+    }
+
+    /// What can be made again.
+    pub fn cache(&self) -> PathBuf {
+        self.0.join("cache")
+    }
+
+    /// Public identities of satellites, as they were fetched.
+    pub fn satellites(&self) -> PathBuf {
+        self.cache().join("satellites")
+    }
+
+    /// Where the running peer is controlled.
+    pub fn socket(&self) -> PathBuf {
+        self.0.join("control.sock")
+    }
+}

@@ -1,0 +1,18 @@
+//! A run as it should be: it counts itself in `state`, says so in the log, and ends.
+
+use chore_sdk::prelude::*;
+
+/// Counts its runs.
+#[derive(Settings)]
+struct RunCounts;
+
+#[chore(interval = "1h", timeout = "1m")]
+impl Chore for RunCounts {
+    async fn run(&mut self, tick: Tick) -> Result<()> {
+        let runs = state::load_text::<u64>().await?.unwrap_or(0) + 1;
+        info!(runs, iteration = tick.iteration, "counted a run");
+        state::save_text(runs).await
+    }
+}
+
+chore_sdk::export!(RunCounts);
