@@ -12,10 +12,16 @@ wit_bindgen::generate!({
     default_bindings_module: "::chore_sdk::__private::bindings",
 });
 
-/// `orders` once more, and the one to be used. Within one `generate!`, interfaces that have a
-/// future of the same type share what reads it, under the name of the first of them: a chore that
-/// reads orders would import `sql` as well.
-pub mod apart {
+/// The interfaces that a chore imports.
+pub mod peer {
+    pub use super::apart::chore::peer::orders;
+    pub use super::chore::peer::*;
+}
+
+/// `orders` once more. What one `generate!` makes shares the code that reads a future among all
+/// interfaces with a future of that type, and imports it from the first of them: with the `orders`
+/// from above, a chore that streams orders would import `sql` as well.
+mod apart {
     wit_bindgen::generate!({
         path: "../wit",
         inline: "package chore:sdk; world apart { import chore:peer/orders@0.1.0; }",

@@ -63,7 +63,8 @@ mod tests {
 
     #[test]
     fn items_then_the_end_then_nothing() {
-        for (end, wanted) in [(Ok(()), vec![Ok(1), Ok(2)]), (Err("cut"), vec![Ok(1), Ok(2), Err("cut")])]
+        for (end, wanted) in
+            [(Ok(()), vec![Ok(1), Ok(2)]), (Err("cut"), vec![Ok(1), Ok(2), Err("cut")])]
         {
             let items = futures::stream::iter([1, 2]).boxed_local();
             let incoming = Incoming::new(items, futures::future::ready(end).boxed_local());

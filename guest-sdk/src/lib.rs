@@ -72,9 +72,7 @@ mod units;
 
 pub use chore_sdk_macros::chore;
 
-pub use crate::chore::{
-    Chore, CloseReason, CycleSpec, Descriptor, OpenReason, RunReason, Tick,
-};
+pub use crate::chore::{Chore, CloseReason, CycleSpec, Descriptor, OpenReason, RunReason, Tick};
 pub use crate::error::{Context, Error, Kind, Result};
 pub use crate::incoming::Incoming;
 pub use crate::node_id::{NODE_ID_BYTES, NodeId};

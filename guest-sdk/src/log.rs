@@ -139,8 +139,20 @@ mod tests {
         let world = World::new().log_level(crate::log::Level::Warn);
         let mut evaluated = 0;
         world.within(|| {
-            crate::info!(cost = { evaluated += 1; evaluated }, "quiet");
-            crate::warn!(cost = { evaluated += 1; evaluated }, "loud");
+            crate::info!(
+                cost = {
+                    evaluated += 1;
+                    evaluated
+                },
+                "quiet"
+            );
+            crate::warn!(
+                cost = {
+                    evaluated += 1;
+                    evaluated
+                },
+                "loud"
+            );
         });
         assert_eq!((world.logs().len(), evaluated), (1, 1));
     }

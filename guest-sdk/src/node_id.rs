@@ -60,8 +60,8 @@ impl FromStr for NodeId {
 
     fn from_str(text: &str) -> Result<NodeId, Error> {
         let decoded = bs58::decode(text).with_check(Some(VERSION)).into_vec();
-        let bytes = decoded
-            .map_err(|err| Error::of(Kind::Invalid, format!("node id {text:?}: {err}")))?;
+        let bytes =
+            decoded.map_err(|err| Error::of(Kind::Invalid, format!("node id {text:?}: {err}")))?;
         // The version stands before the id; the check has looked at it.
         NodeId::from_bytes(bytes.get(1..).unwrap_or_default())
     }

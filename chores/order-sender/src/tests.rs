@@ -182,11 +182,14 @@ fn rejected_orders_are_archived_with_their_reason_and_summed_up() {
     let world = with(with(World::new(), A, 5, rejects), B, 5, accepts);
     assert_eq!(run(&world), Ok(()));
     assert_eq!((counts(&world, A), counts(&world, B)), ((0, 5, 0), (5, 0, 0)));
-    assert!(world.archived().iter().all(|order| {
-        order.reason == if order.info.satellite == A { "expired" } else { "" }
-    }));
+    assert!(
+        world.archived().iter().all(|order| {
+            order.reason == if order.info.satellite == A { "expired" } else { "" }
+        })
+    );
     assert_eq!(settled(&world, A, "rejected"), 5);
-    let warned = format!("WARN satellite rejects orders satellite={A} rejected=5 reasons=expired: 5");
+    let warned =
+        format!("WARN satellite rejects orders satellite={A} rejected=5 reasons=expired: 5");
     assert_eq!(world.logged(Level::Warn), [warned]);
 }
 
@@ -195,7 +198,7 @@ fn rejected_orders_are_archived_with_their_reason_and_summed_up() {
 #[test]
 fn one_satellite_fails_alone() {
     let bad: fn(World) -> World = |world| world.unsent(B, 10);
-    let cases: Vec<(&str, World, (usize, usize, usize), &str)> = vec![
+    let cases = [
         ("down", bad(World::new()).node_down(B), (0, 0, 10), "dial satellite: dial 127.0.0.1:7777"),
         ("unknown", bad(World::new()), (0, 0, 10), "find satellite: find node"),
         (

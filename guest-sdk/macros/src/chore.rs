@@ -31,7 +31,8 @@ pub fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenStream> 
     let written = function(&block, "cycles").is_some();
     let cycles = arguments.cycles(&block)?;
     if cycles.is_empty() && !written {
-        let message = r#"say when the chore runs, such as #[chore(interval = "1h", timeout = "10m")]"#;
+        let message =
+            r#"say when the chore runs, such as #[chore(interval = "1h", timeout = "10m")]"#;
         return Err(Error::new(Span::call_site(), message));
     }
     if !cycles.is_empty() && written {
@@ -200,8 +201,7 @@ impl Draft {
 }
 
 fn duration(text: &LitStr, min: Duration) -> Result<Duration> {
-    let duration =
-        units::duration(&text.value()).map_err(|why| Error::new(text.span(), why))?;
+    let duration = units::duration(&text.value()).map_err(|why| Error::new(text.span(), why))?;
     if duration < min || duration > INTERVAL_MAX {
         let message = format!("{:?} is not within {min:?} and ten years", text.value());
         return Err(Error::new(text.span(), message));
@@ -271,18 +271,9 @@ mod tests {
         for (arguments, wanted) in [
             (quote!(interval = "1h"), r#"a cycle has a timeout, such as "10m""#),
             (quote!(timeout = "1h"), r#"a cycle has an interval, such as "1h""#),
-            (
-                quote!(interval = "90", timeout = "1h"),
-                r#""90" has no unit, write 90s or 90m"#,
-            ),
-            (
-                quote!(interval = "0s", timeout = "1h"),
-                r#""0s" is not within 1ms and ten years"#,
-            ),
-            (
-                quote!(interval = "1h", timeout = "0s"),
-                r#""0s" is not within 1ns and ten years"#,
-            ),
+            (quote!(interval = "90", timeout = "1h"), r#""90" has no unit, write 90s or 90m"#),
+            (quote!(interval = "0s", timeout = "1h"), r#""0s" is not within 1ms and ten years"#),
+            (quote!(interval = "1h", timeout = "0s"), r#""0s" is not within 1ns and ten years"#),
             (quote!(interval = "1h", interval = "2h"), "said twice"),
             (quote!(name = "x", interval = "1h", timeout = "1h"), "only a cycle(…) has a name"),
             (quote!(cycle(interval = "1h", timeout = "1h")), "a cycle(…) has a name"),

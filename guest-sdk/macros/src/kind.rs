@@ -42,7 +42,8 @@ impl Kind {
     pub fn check(self, text: &str) -> Result<Option<i128>, String> {
         match self {
             Kind::Integer { min, max } => {
-                let value: i128 = text.parse().map_err(|_| format!("{text:?} is no whole number"))?;
+                let value: i128 =
+                    text.parse().map_err(|_| format!("{text:?} is no whole number"))?;
                 if value < min || value > max {
                     return Err(format!("{text:?} is not within {min} and {max}"));
                 }
@@ -93,9 +94,12 @@ fn integer(name: &str) -> Option<Kind> {
 mod tests {
     use super::*;
 
+    /// A type, the default, and what comes of it.
+    type Case = (Type, &'static str, Result<Option<i128>, &'static str>);
+
     #[test]
     fn a_default_is_checked_by_the_name_of_its_type() {
-        let cases: &[(Type, &str, Result<Option<i128>, &str>)] = &[
+        let cases: &[Case] = &[
             (syn::parse_quote!(String), "anything", Ok(None)),
             (syn::parse_quote!(u8), "255", Ok(Some(255))),
             (syn::parse_quote!(u8), "256", Err(r#""256" is not within 0 and 255"#)),

@@ -5,7 +5,10 @@ use std::collections::HashSet;
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{Data, DeriveInput, Error, Expr, ExprLit, ExprUnary, Field, Fields, Ident, Lit, Result, Type, UnOp};
+use syn::{
+    Data, DeriveInput, Error, Expr, ExprLit, ExprUnary, Field, Fields, Ident, Lit, Result, Type,
+    UnOp,
+};
 
 use crate::doc;
 use crate::kind::Kind;
@@ -136,9 +139,7 @@ impl Setting {
             return Err(Error::new(bound.span, "a setting of this type has no bounds"));
         }
         let rank = |text: &Option<Text>| match text {
-            Some(text) => {
-                kind.check(&text.text).map_err(|why| Error::new(text.span, why))
-            }
+            Some(text) => kind.check(&text.text).map_err(|why| Error::new(text.span, why)),
             None => Ok(None),
         };
         let (low, high) = (rank(min)?, rank(max)?);

@@ -29,13 +29,8 @@ mod tests {
 
     #[test]
     fn durations_need_a_unit() {
-        let good = [
-            ("90s", 90),
-            ("1h 30m", 5400),
-            ("1h30m", 5400),
-            (" 2days ", 172_800),
-            ("0s", 0),
-        ];
+        let good =
+            [("90s", 90), ("1h 30m", 5400), ("1h30m", 5400), (" 2days ", 172_800), ("0s", 0)];
         for (text, secs) in good {
             assert_eq!(duration(text), Ok(Duration::from_secs(secs)), "{text}");
         }
@@ -54,7 +49,9 @@ mod tests {
 
     #[test]
     fn sizes_may_have_a_unit() {
-        for (text, bytes) in [("64MiB", 64 << 20), ("512", 512), ("1.5 KiB", 1536), ("2GB", 2_000_000_000)] {
+        for (text, bytes) in
+            [("64MiB", 64 << 20), ("512", 512), ("1.5 KiB", 1536), ("2GB", 2_000_000_000)]
+        {
             assert_eq!(size(text), Ok(bytes), "{text}");
         }
         for text in ["", "MiB", "-1", "12 parsecs", "1..2KB"] {

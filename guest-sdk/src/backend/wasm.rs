@@ -3,7 +3,7 @@
 use std::error::Error as StdError;
 use std::time::Duration;
 
-use crate::bindings::chore::peer as wit;
+use crate::bindings::peer as wit;
 use crate::log::Level;
 use crate::metrics::Labels;
 use crate::state::Saved;
@@ -74,8 +74,10 @@ pub(crate) async fn state_save(data: Vec<u8>) -> Result<()> {
 }
 
 fn labels(labels: Labels<'_>) -> Vec<wit::metrics::Label> {
-    let label =
-        |(key, value): &(&str, &str)| wit::metrics::Label { key: (*key).into(), value: (*value).into() };
+    let label = |(key, value): &(&str, &str)| wit::metrics::Label {
+        key: (*key).into(),
+        value: (*value).into(),
+    };
     labels.iter().map(label).collect()
 }
 
@@ -140,7 +142,7 @@ fn id(id: NodeId) -> Vec<u8> {
     id.as_bytes().to_vec()
 }
 
-fn order(info: from::orders::Info) -> Result<orders::Info> {
+fn order(info: wit::orders::Info) -> Result<orders::Info> {
     Ok(orders::Info {
         satellite: NodeId::from_bytes(&info.satellite)?,
         serial: info.serial,
@@ -150,25 +152,25 @@ fn order(info: from::orders::Info) -> Result<orders::Info> {
     })
 }
 
-fn orders_of(infos: Vec<from::orders::Info>) -> Result<Vec<orders::Info>> {
+fn orders_of(infos: Vec<wit::orders::Info>) -> Result<Vec<orders::Info>> {
     infos.into_iter().map(order).collect()
 }
 
-fn status(status: orders::Status) -> from::orders::Status {
+fn status(status: orders::Status) -> wit::orders::Status {
     match status {
-        orders::Status::Unsent => from::orders::Status::Unsent,
-        orders::Status::Accepted => from::orders::Status::Accepted,
-        orders::Status::Rejected => from::orders::Status::Rejected,
+        orders::Status::Unsent => wit::orders::Status::Unsent,
+        orders::Status::Accepted => wit::orders::Status::Accepted,
+        orders::Status::Rejected => wit::orders::Status::Rejected,
     }
 }
 
-fn archived(found: from::orders::ArchivedInfo) -> Result<orders::ArchivedInfo> {
+fn archived(found: wit::orders::ArchivedInfo) -> Result<orders::ArchivedInfo> {
     Ok(orders::ArchivedInfo {
         info: order(found.info)?,
         status: match found.status {
-            from::orders::Status::Unsent => orders::Status::Unsent,
-            from::orders::Status::Accepted => orders::Status::Accepted,
-            from::orders::Status::Rejected => orders::Status::Rejected,
+            wit::orders::Status::Unsent => orders::Status::Unsent,
+            wit::orders::Status::Accepted => orders::Status::Accepted,
+            wit::orders::Status::Rejected => orders::Status::Rejected,
         },
         reason: found.reason,
         archived: Timestamp::from_nanos(found.archived),
@@ -176,48 +178,47 @@ fn archived(found: from::orders::ArchivedInfo) -> Result<orders::ArchivedInfo> {
 }
 
 pub(crate) async fn orders_enqueue(info: orders::Info) -> Result<()> {
-    let info = from::orders::Info {
+    let info = wit::orders::Info {
         satellite: id(info.satellite),
         serial: info.serial,
         limit: info.limit,
         order: info.order,
         expires: info.expires.as_nanos(),
     };
-    Ok(from::orders::enqueue(info).await?)
+    Ok(wit::orders::enqueue(info).await?)
 }
 
 pub(crate) async fn orders_list_unsent(limit: u32) -> Result<Vec<orders::Info>> {
-    orders_of(from::orders::list_unsent(limit).await?)
+    orders_of(wit::orders::list_unsent(limit).await?)
 }
 
 pub(crate) async fn orders_list_unsent_by_satellite() -> Result<Vec<(NodeId, Vec<orders::Info>)>> {
-    let found = from::orders::list_unsent_by_satellite().await?;
-    let group =
-        |(id, infos): (Vec<u8>, _)| Ok((NodeId::from_bytes(&id)?, orders_of(infos)?));
+    let found = wit::orders::list_unsent_by_satellite().await?;
+    let group = |(id, infos): (Vec<u8>, _)| Ok((NodeId::from_bytes(&id)?, orders_of(infos)?));
     found.into_iter().map(group).collect()
 }
 
 pub(crate) async fn orders_count_unsent() -> Result<Vec<(NodeId, u64)>> {
-    let found = from::orders::count_unsent().await?;
+    let found = wit::orders::count_unsent().await?;
     found.into_iter().map(|(id, count)| Ok((NodeId::from_bytes(&id)?, count))).collect()
 }
 
 pub(crate) async fn orders_archive(requests: Vec<orders::ArchiveRequest>) -> Result<Vec<Vec<u8>>> {
-    let request = |request: orders::ArchiveRequest| from::orders::ArchiveRequest {
+    let request = |request: orders::ArchiveRequest| wit::orders::ArchiveRequest {
         satellite: id(request.satellite),
         serial: request.serial,
         status: status(request.status),
         reason: request.reason,
     };
-    Ok(from::orders::archive(requests.into_iter().map(request).collect()).await?)
+    Ok(wit::orders::archive(requests.into_iter().map(request).collect()).await?)
 }
 
 pub(crate) async fn orders_list_archived(limit: u32) -> Result<Vec<orders::ArchivedInfo>> {
-    from::orders::list_archived(limit).await?.into_iter().map(archived).collect()
+    wit::orders::list_archived(limit).await?.into_iter().map(archived).collect()
 }
 
 pub(crate) async fn orders_clean_archive(before: Timestamp) -> Result<u64> {
-    Ok(from::orders::clean_archive(before.as_nanos()).await?)
+    Ok(wit::orders::clean_archive(before.as_nanos()).await?)
 }
 
 pub(crate) async fn find_node(node: NodeId) -> Result<kademlia::Node> {

@@ -163,7 +163,10 @@ impl World {
 
     pub fn add_cycle(&mut self, name: &str, every: Duration, timeout: Duration) -> Result<()> {
         if self.cycles.contains_key(name) {
-            return Err(Error::of(Kind::Conflict, format!("add cycle {name:?}: it exists already")));
+            return Err(Error::of(
+                Kind::Conflict,
+                format!("add cycle {name:?}: it exists already"),
+            ));
         }
         if self.cycles.len() >= CYCLES_MAX {
             return Err(Error::of(Kind::TooLarge, format!("add cycle {name:?}: too many cycles")));

@@ -163,8 +163,7 @@ fn unary_calls_answer_or_fail() {
 fn a_stream_gives_what_came_before_the_error() {
     let world = echo(World::new());
     let found = world.block_on(async {
-        let (mut requests, mut responses) =
-            dialled(NodeId::fake(1)).await?.stream("/e.E/E").await;
+        let (mut requests, mut responses) = dialled(NodeId::fake(1)).await?.stream("/e.E/E").await;
         for message in [&b"a"[..], b"b", b"bad"] {
             requests.send(message.to_vec()).await?;
         }
@@ -185,11 +184,10 @@ fn a_stream_gives_what_came_before_the_error() {
 
 #[test]
 fn a_node_that_does_not_read_holds_the_sender() {
-    let world = World::new()
-        .node(NodeId::fake(1), |call| async move {
-            let _unread = call;
-            std::future::pending().await
-        });
+    let world = World::new().node(NodeId::fake(1), |call| async move {
+        let _unread = call;
+        std::future::pending().await
+    });
     let sent = Rc::new(Cell::new(0));
     let counted = Rc::clone(&sent);
     let outcome: Result<()> = world.block_on(async move {

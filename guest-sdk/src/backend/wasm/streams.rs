@@ -55,7 +55,7 @@ where
 // Orders.
 
 pub(crate) async fn orders_stream_unsent(satellite: NodeId) -> Result<orders::Unsent> {
-    let (reader, ended) = from::orders::stream_unsent(id(satellite)).await?;
+    let (reader, ended) = wit::orders::stream_unsent(id(satellite)).await?;
     // The host has checked every order; one that it should not have is left out.
     let infos = items(reader, ORDERS_AT_ONCE).filter_map(async |info| order(info).ok());
     Ok(Incoming::new(infos.boxed_local(), end(ended)))
