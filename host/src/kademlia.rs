@@ -9,7 +9,7 @@ use crate::node_id::{NodeId, NodeUrl};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     #[error(
-        "find node {0}: its address is not known; add it to chore.toml: nodes = [\"{0}@host:port\"]"
+        "find node {0}: its address is not known: write known = [\"{0}@host:port\"] below [nodes] in chore.toml"
     )]
     NotFound(NodeId),
     #[error(
@@ -71,7 +71,7 @@ mod tests {
         assert_eq!(nodes.find_node(two.id).await, Ok(two));
         let missing = node(3, "three.example:7777").id;
         let message = nodes.find_node(missing).await.unwrap_err().to_string();
-        assert!(message.contains(&format!("nodes = [\"{missing}@host:port\"]")), "{message}");
+        assert!(message.contains(&format!("known = [\"{missing}@host:port\"]")), "{message}");
     }
 
     #[test]

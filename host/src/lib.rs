@@ -10,8 +10,8 @@
 //! floor 4  chore
 //! floor 3  runtime
 //! floor 2  bindings capability
-//! floor 1  identity transport kademlia database orders sql memory trust settlement intake uplink meters
-//! floor 0  cycle plan package grant manifest config descriptor status limits name units clock node_id signing tidy
+//! floor 1  identity signing order_stream transport kademlia database orders sql memory trust settlement intake uplink meters
+//! floor 0  cycle plan package grant manifest config descriptor status limits name units clock node_id tidy
 //! ```
 
 pub mod bindings;

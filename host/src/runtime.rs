@@ -10,6 +10,7 @@ mod compile;
 mod instance;
 mod limiter;
 mod store;
+mod stub;
 
 pub use compile::{Error, Program};
 pub use instance::{Call, Done, Ended};

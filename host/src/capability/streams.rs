@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use futures::Stream;
+use futures::{Stream, StreamExt};
 use futures::stream::BoxStream;
 use tokio::sync::mpsc;
 use tokio_util::sync::PollSender;
@@ -42,6 +42,7 @@ where
         while ready.len() < room {
             match self.0.as_mut().poll_next(cx) {
                 Poll::Ready(Some(item)) => ready.push(item),
+                // What was ready goes first, and the end is asked for once more: hence `fuse`.
                 Poll::Ready(None) if ready.is_empty() => {
                     return Poll::Ready(Ok(StreamResult::Dropped));
                 }
@@ -141,13 +142,11 @@ where
         None
     });
     let end = async move { end.await.unwrap_or_else(|_| Err(abandoned())) };
-    (Box::pin(items), end)
+    (Box::pin(items.fuse()), end)
 }
 
 #[cfg(test)]
 mod tests {
-    use futures::StreamExt;
-
     use super::*;
 
     #[tokio::test]
@@ -159,8 +158,10 @@ mod tests {
         ];
         for (input, items, end) in cases {
             let (stream, future) = split(futures::stream::iter(input), || "abandoned");
-            assert_eq!(stream.collect::<Vec<_>>().await, items);
+            let mut stream = stream;
+            assert_eq!(stream.by_ref().collect::<Vec<_>>().await, items);
             assert_eq!(future.await, end);
+            assert_eq!(stream.next().await, None, "a guest may ask again");
         }
         let (stream, future) = split(futures::stream::iter([Ok(1)]), || "abandoned");
         drop(stream);

@@ -52,14 +52,15 @@ async fn hold(database: &Database) -> std::sync::mpsc::Sender<()> {
 async fn jobs_that_wait_together_share_a_commit_and_fail_alone() {
     let (_home, path) = home();
     let database = Database::open(&path, V1).await.unwrap();
+    database.write(insert(-1)).await.unwrap();
     let release = hold(&database).await;
     let before = database.commits();
-    // The third of each five is there already, the fourth panics half way.
+    // The fourth of each five is there already, the fifth panics half way.
     let writes = (0..200).map(|n| {
         let database = &database;
         async move {
             match n % 5 {
-                3 => database.write(insert(n - 1)).await.map(drop),
+                3 => database.write(insert(-1)).await.map(drop),
                 4 => {
                     let half = move |connection: &Connection| {
                         insert(n)(connection)?;
@@ -71,7 +72,8 @@ async fn jobs_that_wait_together_share_a_commit_and_fail_alone() {
             }
         }
     });
-    let mut writes = Box::pin(futures::future::join_all(writes));
+    // Unconstrained, because tokio lets nobody send more than some hundred at once otherwise.
+    let mut writes = Box::pin(tokio::task::unconstrained(futures::future::join_all(writes)));
     assert!(futures::poll!(&mut writes).is_pending());
     release.send(()).unwrap();
     for (n, answer) in writes.await.into_iter().enumerate() {
@@ -81,7 +83,7 @@ async fn jobs_that_wait_together_share_a_commit_and_fail_alone() {
             _ => assert!(answer.is_ok(), "{n}: {answer:?}"),
         }
     }
-    assert_eq!(keys(&database).await, (0..200).filter(|n| n % 5 < 3).collect::<Vec<_>>());
+    assert_eq!(keys(&database).await, (-1..200).filter(|n| n % 5 < 3).collect::<Vec<_>>());
     // One for the job that held the writer up, one for the two hundred.
     assert_eq!(database.commits() - before, 2);
 }
@@ -94,7 +96,8 @@ async fn a_group_has_a_limit() {
     let before = database.commits();
     let count = GROUP_COMMIT_JOBS_MAX as i64 + 1;
     let writes = (0..count).map(|n| database.write(insert(n)));
-    let mut writes = Box::pin(futures::future::join_all(writes));
+    // Unconstrained, because tokio lets nobody send more than some hundred at once otherwise.
+    let mut writes = Box::pin(tokio::task::unconstrained(futures::future::join_all(writes)));
     assert!(futures::poll!(&mut writes).is_pending());
     release.send(()).unwrap();
     assert!(writes.await.iter().all(Result::is_ok));
@@ -183,7 +186,8 @@ async fn close_finishes_what_waits_and_then_refuses() {
     let database = Database::open(&path, V1).await.unwrap();
     let release = hold(&database).await;
     let writes = (0..50).map(|n| database.write(insert(n)));
-    let mut writes = Box::pin(futures::future::join_all(writes));
+    // Unconstrained, because tokio lets nobody send more than some hundred at once otherwise.
+    let mut writes = Box::pin(tokio::task::unconstrained(futures::future::join_all(writes)));
     assert!(futures::poll!(&mut writes).is_pending());
     let mut close = Box::pin(database.close());
     assert!(futures::poll!(&mut close).is_pending());

@@ -1,3 +1,5 @@
+//! The intake over a real connection, with a real satellite's identity.
+
 use std::time::Duration;
 
 use chore_proto::{ENQUEUE_METHOD, EnqueueRequest, Order, OrderLimit};

@@ -55,7 +55,8 @@ async fn open() -> (TempDir, PathBuf, Orders) {
 async fn filled(infos: impl IntoIterator<Item = Info>) -> (TempDir, PathBuf, Orders) {
     let (home, path, orders) = open().await;
     let enqueue = infos.into_iter().map(|info| orders.enqueue(info));
-    futures::future::try_join_all(enqueue).await.unwrap();
+    // Unconstrained, so that they are enqueued in this order however many they are.
+    tokio::task::unconstrained(futures::future::try_join_all(enqueue)).await.unwrap();
     (home, path, orders)
 }
 

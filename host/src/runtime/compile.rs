@@ -6,8 +6,8 @@ use wasmtime::component::Component;
 use wasmtime::component::types::ComponentItem;
 
 use crate::bindings::ChorePre;
-use crate::runtime::Runtime;
 use crate::runtime::store::{Bare, Granted};
+use crate::runtime::{Runtime, stub};
 
 /// The export that makes a component a chore.
 const LIFECYCLE: &str = "chore:peer/lifecycle@0.1.0";
@@ -65,7 +65,7 @@ impl Program {
         let granted = inner.linker.instantiate_pre(&component).and_then(ChorePre::new);
         // To describe itself a component needs no capability, so what it imports is a trap there.
         let mut bare_linker = inner.bare_linker.clone();
-        bare_linker.define_unknown_imports_as_traps(&component).map_err(link)?;
+        stub::capabilities(&mut bare_linker, &component).map_err(link)?;
         let bare = bare_linker.instantiate_pre(&component).and_then(ChorePre::new);
         Ok(Program(Arc::new(Linked {
             runtime: runtime.clone(),

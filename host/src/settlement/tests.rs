@@ -1,3 +1,5 @@
+//! The settlement service over a real connection and a real book.
+
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
 use chore_proto::{Order, OrderLimit, SETTLEMENT_METHOD, SettlementRequest};

@@ -1,3 +1,5 @@
+//! Signatures and dates: what is signed, what is refused, and known vectors.
+
 use proptest::prelude::*;
 
 use super::cast::{Cast, LIFE, NOW};

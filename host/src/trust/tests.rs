@@ -1,3 +1,5 @@
+//! Whom a storage node trusts, and how often it asks a satellite for its identity.
+
 use std::error::Error as _;
 
 use tempfile::TempDir;

@@ -1,3 +1,5 @@
+//! Each check of an order that is handed in, one by one.
+
 use chore_proto::PieceAction;
 
 use super::*;

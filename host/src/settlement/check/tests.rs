@@ -1,3 +1,5 @@
+//! Each check of an order that is settled, one by one, in the reference's order.
+
 use std::time::Duration;
 
 use super::*;

@@ -84,19 +84,21 @@ async fn serve_http2(
         .max_header_list_size(HEADER_BYTES_MAX)
         .serve_connection(TokioIo::new(stream), service);
     let mut http = pin!(http);
-    let ended = tokio::select! {
-        ended = http.as_mut() => Some(ended),
-        () = wants_to_end(&client, first, deadline, place) => {
-            // Tells the client, which ends it once its calls are done.
-            http.as_mut().graceful_shutdown();
-            tokio::select! {
-                ended = http.as_mut() => Some(ended),
-                // One without calls has nothing to wait for but this.
-                () = unused_for_a_moment(&client.usage) => None,
-            }
+    let serving = async {
+        tokio::select! {
+            ended = http.as_mut() => return Some(ended),
+            () = wants_to_end(&client, first, deadline, place) => {}
+        }
+        // Tells the client, which ends it once its calls are done.
+        http.as_mut().graceful_shutdown();
+        tokio::select! {
+            ended = http.as_mut() => Some(ended),
+            // One without calls has nothing to wait for but this.
+            () = unused_for_a_moment(&client.usage) => None,
         }
     };
-    if let Some(Err(err)) = ended {
+    // A call that is held for too long stops its client's tasks, and this with them.
+    if let Some(Some(Err(err))) = client.tasks.unless_stopped(serving).await {
         tracing::debug!(peer = %client.peer.id(), error = %err, "a client's connection ended");
     }
     client.tasks.stop();
