@@ -13,5 +13,7 @@ wasmtime::component::bindgen!({
     },
 });
 
-pub use chore::peer::{cycle, kademlia, log, metrics, orders, settings, sql, state, transport, types};
+pub use chore::peer::{
+    cycle, kademlia, log, metrics, orders, settings, sql, state, transport, types,
+};
 pub use exports::chore::peer::lifecycle;

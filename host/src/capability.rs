@@ -55,10 +55,9 @@ impl Deadline {
     ) -> Result<T, Error> {
         match tokio::time::timeout_at(self.0, work).await {
             Ok(answer) => answer,
-            Err(_) => Err(error(
-                ErrorKind::TimedOut,
-                format!("{operation}: the call's time is up"),
-            )),
+            Err(_) => {
+                Err(error(ErrorKind::TimedOut, format!("{operation}: the call's time is up")))
+            }
         }
     }
 }

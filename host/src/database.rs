@@ -25,11 +25,23 @@ use writer::{Job, Write, Writer};
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error("create database {path}: check that its directory exists and can be written to", path = .path.display())]
-    Create { path: PathBuf, #[source] source: std::io::Error },
+    Create {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
     #[error("open database {path}", path = .path.display())]
-    Open { path: PathBuf, #[source] source: rusqlite::Error },
+    Open {
+        path: PathBuf,
+        #[source]
+        source: rusqlite::Error,
+    },
     #[error("database {path} is damaged or no database: restore it from a copy, or move it away to begin a new one", path = .path.display())]
-    Damaged { path: PathBuf, #[source] source: Arc<rusqlite::Error> },
+    Damaged {
+        path: PathBuf,
+        #[source]
+        source: Arc<rusqlite::Error>,
+    },
     #[error("open database {path}: its file system cannot hold a write-ahead log (the journal stays in mode {mode}): move it to a local disk", path = .path.display())]
     NoLog { path: PathBuf, mode: String },
     #[error("open database {path}: a newer version of this program wrote it (schema {found}, this one knows {known}): update this program", path = .path.display())]
@@ -37,14 +49,31 @@ pub enum Error {
     #[error("open database {path} to read: an older version of this program wrote it (schema {found}, this one knows {known}): start the peer once, which brings it up to date", path = .path.display())]
     Older { path: PathBuf, found: i64, known: i64 },
     #[error("bring database {path} from schema {from} to the next", path = .path.display())]
-    Migrate { path: PathBuf, from: i64, #[source] source: rusqlite::Error },
+    Migrate {
+        path: PathBuf,
+        from: i64,
+        #[source]
+        source: rusqlite::Error,
+    },
     #[error("start the writer of database {path}", path = .path.display())]
-    Thread { path: PathBuf, #[source] source: std::io::Error },
+    Thread {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
     #[error("use database {path}", path = .path.display())]
-    Use { path: PathBuf, #[source] source: Arc<rusqlite::Error> },
+    Use {
+        path: PathBuf,
+        #[source]
+        source: Arc<rusqlite::Error>,
+    },
     /// Nothing of the group is kept.
     #[error("commit to database {path}", path = .path.display())]
-    Commit { path: PathBuf, #[source] source: Arc<rusqlite::Error> },
+    Commit {
+        path: PathBuf,
+        #[source]
+        source: Arc<rusqlite::Error>,
+    },
     #[error("use database {path}: a job panicked, and what it did is undone", path = .path.display())]
     Panicked { path: PathBuf },
     #[error("write to database {path}: it was opened to read only", path = .path.display())]
@@ -93,10 +122,7 @@ enum Writing {
 impl Database {
     /// Opens the file, or creates it for its owner's eyes only, in a directory that must exist, and
     /// brings it to the newest schema: `migrations[n]` leads from schema n to n + 1.
-    pub async fn open(
-        path: &Path,
-        migrations: &'static [&'static str],
-    ) -> Result<Database, Error> {
+    pub async fn open(path: &Path, migrations: &'static [&'static str]) -> Result<Database, Error> {
         let path = path.to_owned();
         blocking(path.clone(), move || Database::open_now(path, migrations)).await
     }

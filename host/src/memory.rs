@@ -132,9 +132,12 @@ mod tests {
         assert_eq!(memory.load_state("a").await.unwrap(), None);
         memory.save_state("a", vec![1], "1.0.0").await.unwrap();
         memory.save_state("a", vec![], "1.1.0").await.unwrap();
-        for (chore, cycle, saved) in
-            [("a", "main", "{1}"), ("a", "main", "{2}"), ("a", "extra", "{3}"), ("b", "main", "{4}")]
-        {
+        for (chore, cycle, saved) in [
+            ("a", "main", "{1}"),
+            ("a", "main", "{2}"),
+            ("a", "extra", "{3}"),
+            ("b", "main", "{4}"),
+        ] {
             memory.save_schedule(chore, cycle, saved).await.unwrap();
         }
         memory.close().await.unwrap();

@@ -101,7 +101,10 @@ mod tests {
         meters.count("sender", "orders_total", label("chore", "other"), 1);
         meters.gauge("sender", "waiting", vec![], 2.0);
         let text = meters.render();
-        assert!(text.contains(r#"chore_orders_total{chore="sender",status="accepted"} 3"#), "{text}");
+        assert!(
+            text.contains(r#"chore_orders_total{chore="sender",status="accepted"} 3"#),
+            "{text}"
+        );
         assert!(text.contains(r#"chore_orders_total{chore="sender"} 1"#), "{text}");
         assert!(text.contains(r#"chore_waiting{chore="sender"} 2"#), "{text}");
     }

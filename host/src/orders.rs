@@ -57,7 +57,9 @@ const MIGRATIONS: &[&str] = &["
 /// Why an order is not taken, not found or not moved.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("enqueue order {serial} for satellite {satellite}: it is there already, unsent or archived")]
+    #[error(
+        "enqueue order {serial} for satellite {satellite}: it is there already, unsent or archived"
+    )]
     Exists { satellite: NodeId, serial: String },
     #[error("enqueue order: a serial number has {ORDER_SERIAL_BYTES} bytes, this one has {length}")]
     Invalid { length: usize },

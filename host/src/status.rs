@@ -12,17 +12,29 @@ use crate::clock::Timestamp;
 pub enum Outcome {
     Succeeded,
     /// The chore said no, in its own words.
-    Failed { message: String },
+    Failed {
+        message: String,
+    },
     /// The chore broke: a panic, an invalid access, a host call it may not make.
-    Trapped { message: String },
+    Trapped {
+        message: String,
+    },
     /// The chore asked for more memory than its limit; the limit is named.
-    OutOfMemory { message: String },
+    OutOfMemory {
+        message: String,
+    },
     /// Past its deadline, and it did not wind down within the grace period.
-    TimedOut { message: String },
+    TimedOut {
+        message: String,
+    },
     /// Asked to wind down (cancelled, replaced or closed) and did so, or was interrupted.
-    Cancelled { message: String },
+    Cancelled {
+        message: String,
+    },
     /// The host broke: it could not do what it owes to the chore.
-    HostFailed { message: String },
+    HostFailed {
+        message: String,
+    },
 }
 
 impl Outcome {

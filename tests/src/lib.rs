@@ -1,1 +1,173 @@
-//! Empty.
+//! Testplanet: real satellites, storage nodes and an uplink on loopback, for tests that need a whole
+//! network. Peers are started by the same code as those of `chore demo`.
+
+mod program;
+mod programs;
+mod wait;
+
+use std::ops::Deref;
+use std::time::Duration;
+
+use chore_host::clock::Timestamp;
+use chore_host::node_id::NodeId;
+use chore_host::orders::Counts;
+use chore_host::planet::{Member, Planet, PlanetOptions, Role};
+use chore_host::runtime::Runtime;
+use chore_host::status::{ChoreStatus, LastRun, Outcome, Triggered};
+use chore_host::uplink::HandedIn;
+use chore_proto::{Order, OrderLimit};
+use tempfile::TempDir;
+
+pub use program::Program;
+pub use programs::{chore_program, component};
+pub use wait::{LONG, eventually};
+
+/// The chore that these tests are mostly about.
+pub const SENDER: &str = "order-sender";
+
+/// What an operator writes to let it do its work.
+pub const SENDER_GRANTS: &str = "grants = [\"orders\", \"kademlia\", \"transport\"]\n";
+
+/// One engine for all tests of a process, so that a chore is compiled once.
+pub fn runtime() -> Runtime {
+    static RUNTIME: std::sync::OnceLock<Runtime> = std::sync::OnceLock::new();
+    RUNTIME.get_or_init(|| Runtime::new().expect("an engine starts")).clone()
+}
+
+/// A network that is removed with its homes when it is shut down or dropped.
+pub struct Testplanet {
+    planet: Planet,
+    _root: TempDir,
+}
+
+impl Testplanet {
+    /// Satellites and nodes, each node with the order sender, which never runs by itself after its
+    /// first run.
+    pub async fn start(satellites: usize, nodes: usize) -> Testplanet {
+        Testplanet::start_with(satellites, nodes, |_| {}).await
+    }
+
+    /// As [`Testplanet::start`], with whatever else the test wants changed.
+    pub async fn start_with(
+        satellites: usize,
+        nodes: usize,
+        change: impl FnOnce(&mut PlanetOptions),
+    ) -> Testplanet {
+        // Short, because the path of a socket has a limit.
+        let root = tempfile::Builder::new().prefix("tp").tempdir().expect("a folder");
+        let mut options = PlanetOptions::new(root.path(), runtime());
+        (options.satellites, options.nodes) = (satellites, nodes);
+        options.chore_files = vec![(component(SENDER), Some(SENDER_GRANTS.to_owned()))];
+        change(&mut options);
+        let planet = Planet::start(options).await.unwrap_or_else(|err| panic!("start: {err:?}"));
+        let testplanet = Testplanet { planet, _root: root };
+        for node in testplanet.nodes() {
+            testplanet.first_run_is_over(node).await;
+        }
+        testplanet
+    }
+
+    /// The run at the start would race with what a test does next.
+    async fn first_run_is_over(&self, node: &Member) {
+        if sender_of(node).is_none_or(|sender| sender.state != "loaded") {
+            return;
+        }
+        eventually("the sender's first run is over", || async {
+            sender_of(node).is_some_and(|sender| sender.cycles[0].last.is_some())
+        })
+        .await;
+    }
+
+    /// Hands `count` good orders of a satellite in to a node, over the network.
+    pub async fn hand_in(&self, satellite: usize, node: usize, count: usize) {
+        let orders = self.issue(satellite, node, count, Timestamp::now()).expect("orders");
+        self.enqueue(node, orders).await.unwrap_or_else(|err| panic!("hand in: {err}"));
+    }
+
+    /// Hands orders in as they are, and says of each what became of it.
+    pub async fn hand_in_raw(
+        &self,
+        node: usize,
+        orders: Vec<(OrderLimit, Order)>,
+    ) -> Vec<HandedIn> {
+        self.planet.hand_in(node, orders).await
+    }
+
+    /// Runs a chore of a node now, and waits for the end of that run.
+    pub async fn trigger_wait(&self, node: usize, chore: &str) -> LastRun {
+        trigger_wait(self.node(node), chore).await
+    }
+
+    /// What became of a node's orders.
+    pub async fn counts(&self, node: usize) -> Counts {
+        let orders = self.node(node).handle().orders().expect("a storage node has orders");
+        orders.counts().await.expect("counts")
+    }
+
+    /// What a satellite accepted of a node.
+    pub async fn accepted(&self, satellite: usize, node: usize) -> u64 {
+        let node = self.node(node).node_id();
+        let settlement = self.satellite(satellite).handle().settlement().expect("a satellite");
+        settlement.totals_of(node).await.expect("totals").accepted
+    }
+
+    /// Closes every peer, and fails the test if one does not close in its budget.
+    pub async fn shutdown(self) {
+        self.planet.shutdown().await.unwrap_or_else(|err| panic!("shutdown: {err}"));
+    }
+}
+
+impl Deref for Testplanet {
+    type Target = Planet;
+
+    fn deref(&self) -> &Planet {
+        &self.planet
+    }
+}
+
+/// Runs a chore now, and waits for the end of that run.
+pub async fn trigger_wait(member: &Member, chore: &str) -> LastRun {
+    let handle = member.handle();
+    let triggered = tokio::time::timeout(LONG, handle.trigger(chore, None, true)).await;
+    match triggered.expect("the run ends").unwrap_or_else(|err| panic!("trigger {chore}: {err}")) {
+        Triggered::Ended { run } => run,
+        other => panic!("trigger {chore}: {other:?}"),
+    }
+}
+
+/// A chore's status; panics if the peer has no such file.
+pub fn chore(member: &Member, name: &str) -> ChoreStatus {
+    let chores = member.handle().status().chores;
+    let names: Vec<_> = chores.iter().map(|chore| chore.name.clone()).collect();
+    let found = chores.into_iter().find(|chore| chore.name == name);
+    found.unwrap_or_else(|| panic!("no chore {name} among {names:?}"))
+}
+
+fn sender_of(member: &Member) -> Option<ChoreStatus> {
+    member.handle().status().chores.into_iter().find(|chore| chore.name == SENDER)
+}
+
+/// "succeeded", or what went wrong and why: what a table of expectations names.
+pub fn told(outcome: &Outcome) -> String {
+    match outcome.message() {
+        "" => outcome.word().to_owned(),
+        message => format!("{}: {message}", outcome.word()),
+    }
+}
+
+/// Adds a line to the config file of every member of one role.
+pub fn reconfigure(options: &mut PlanetOptions, wanted: Role, lines: &'static str) {
+    options.reconfigure = Some(Box::new(move |role, _, text| {
+        if role == wanted {
+            text.push_str(lines);
+        }
+    }));
+}
+
+/// How long orders of these tests can be settled.
+pub const LIFE: Duration = Duration::from_secs(3600);
+
+/// A node's id as its satellite writes it into a limit.
+pub fn id_bytes(id: NodeId) -> Vec<u8> {
+    id.as_bytes().to_vec()
+}

@@ -138,9 +138,8 @@ impl<T: Send + 'static> orders::HostWithStore<T> for Has {
         accessor: &Accessor<T, Self>,
     ) -> wasmtime::Result<Result<Vec<(Vec<u8>, Vec<Info>)>, Error>> {
         let (orders, deadline) = service(accessor);
-        let work = async {
-            orders?.list_unsent_by_satellite(ORDERS_PER_CALL_MAX).await.map_err(refused)
-        };
+        let work =
+            async { orders?.list_unsent_by_satellite(ORDERS_PER_CALL_MAX).await.map_err(refused) };
         let found = deadline.bound("list unsent orders by satellite", work).await;
         Ok(found.map(|groups| {
             let group = |(satellite, infos): (NodeId, Vec<service::Info>)| {

@@ -160,9 +160,8 @@ impl<T: Send + 'static> sql::HostWithStore<T> for Has {
     ) -> wasmtime::Result<Result<Resource<Transaction>, Error>> {
         let (sql, left) = service(accessor);
         match sql.begin(left).await {
-            Ok(transaction) => accessor.with(|mut access| {
-                Ok(Ok(access.get().table.push(Transaction(transaction))?))
-            }),
+            Ok(transaction) => accessor
+                .with(|mut access| Ok(Ok(access.get().table.push(Transaction(transaction))?))),
             Err(err) => Ok(Err(refused(&err))),
         }
     }

@@ -42,7 +42,10 @@ fn status(from: &GrpcStatus) -> Status {
 }
 
 fn abandoned() -> Status {
-    Status { code: Code::Cancelled as u32, message: "the responses were not read to the end".into() }
+    Status {
+        code: Code::Cancelled as u32,
+        message: "the responses were not read to the end".into(),
+    }
 }
 
 fn dial_error(err: &service::Error) -> Error {
@@ -103,9 +106,8 @@ impl<T: Send + 'static> transport::HostConnectionWithStore<T> for Has {
         connection: Resource<Connection>,
         method: String,
         requests: StreamReader<Vec<u8>>,
-    ) -> wasmtime::Result<
-        Result<(StreamReader<Vec<u8>>, FutureReader<Result<(), Status>>), Status>,
-    > {
+    ) -> wasmtime::Result<Result<(StreamReader<Vec<u8>>, FutureReader<Result<(), Status>>), Status>>
+    {
         let (connection, deadline) = parts(accessor, &connection)?;
         let requests = accessor.with(|access| streams::consume(requests, access))?;
         let timeout = deadline.left(Duration::MAX);

@@ -7,9 +7,7 @@ use std::sync::Arc;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use super::Error;
-use crate::limits::{
-    DATABASE_BUSY_TIMEOUT, DATABASE_LOG_BYTES_KEPT, DATABASE_STATEMENTS_CACHED,
-};
+use crate::limits::{DATABASE_BUSY_TIMEOUT, DATABASE_LOG_BYTES_KEPT, DATABASE_STATEMENTS_CACHED};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Access {
@@ -38,7 +36,12 @@ pub(crate) fn connect(path: &Path, access: Access) -> Result<Connection, Error> 
             Access::Read => connection.pragma_query_value(None, "journal_mode", |row| row.get(0)),
             Access::Write => {
                 connection.pragma_update(None, "synchronous", "FULL")?;
-                connection.pragma_update_and_check(None, "journal_size_limit", DATABASE_LOG_BYTES_KEPT, |_| Ok(()))?;
+                connection.pragma_update_and_check(
+                    None,
+                    "journal_size_limit",
+                    DATABASE_LOG_BYTES_KEPT,
+                    |_| Ok(()),
+                )?;
                 connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))
             }
         };

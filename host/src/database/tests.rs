@@ -64,7 +64,11 @@ async fn jobs_that_wait_together_share_a_commit_and_fail_alone() {
                 4 => {
                     let half = move |connection: &Connection| {
                         insert(n)(connection)?;
-                        if n >= 0 { panic!("a job that panics, as this test wants") } else { Ok(()) }
+                        if n >= 0 {
+                            panic!("a job that panics, as this test wants")
+                        } else {
+                            Ok(())
+                        }
                     };
                     database.write(half).await
                 }
@@ -248,7 +252,8 @@ async fn a_step_that_fails_leaves_the_schema_as_it_was() {
 async fn a_file_that_cannot_be_used_is_named() {
     let (home, path) = home();
     let garbage = home.path().join("garbage.db");
-    std::fs::write(&garbage, "this is no database, it is only text that somebody put here").unwrap();
+    std::fs::write(&garbage, "this is no database, it is only text that somebody put here")
+        .unwrap();
     let damaged = Database::open(&garbage, V1).await.err().unwrap();
     assert!(matches!(damaged, Error::Damaged { .. }), "{damaged}");
     assert!(damaged.to_string().contains("garbage.db"), "{damaged}");

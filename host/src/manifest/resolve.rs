@@ -187,7 +187,8 @@ impl Manifest {
                     column: 1,
                     excerpt: String::new(),
                 };
-                let checked = spec.kind.check(default).map_err(|why| wrong(Box::new(no_place()), why));
+                let checked =
+                    spec.kind.check(default).map_err(|why| wrong(Box::new(no_place()), why));
                 checked.map(Some)
             }
             (Some((place, text)), _) => {

@@ -83,7 +83,9 @@ pub(super) fn archived(row: &Row) -> rusqlite::Result<Result<Archived, String>> 
     };
     match status_of(status) {
         Some(status) => Ok(Ok(Archived { info, status, reason, archived })),
-        None => Ok(Err(format!("archived order {}: unknown status {status}", super::hex(&info.serial)))),
+        None => {
+            Ok(Err(format!("archived order {}: unknown status {status}", super::hex(&info.serial))))
+        }
     }
 }
 

@@ -71,7 +71,8 @@ async fn read(options: &Options, files: Files) -> Result<Read, String> {
 
 fn read_now(directory: &std::path::Path, files: &Files) -> Result<Read, String> {
     let path = |file: &OsString| directory.join(file);
-    let failed = |path: PathBuf| move |err: std::io::Error| format!("read {}: {err}", path.display());
+    let failed =
+        |path: PathBuf| move |err: std::io::Error| format!("read {}: {err}", path.display());
     let component = path(&files.component);
     let bytes = folder::read(&component, COMPONENT_BYTES_MAX).map_err(failed(component))?;
     let text = match &files.manifest {

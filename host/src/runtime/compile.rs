@@ -58,8 +58,8 @@ impl Program {
     /// Blocks for as long as the compiler takes: about a millisecond for each kilobyte.
     pub(super) fn compile(runtime: &Runtime, bytes: &[u8]) -> Result<Program, Error> {
         let inner = &runtime.0;
-        let component =
-            Component::from_binary(&inner.engine, bytes).map_err(|err| Error::Compile(text(err)))?;
+        let component = Component::from_binary(&inner.engine, bytes)
+            .map_err(|err| Error::Compile(text(err)))?;
         check_async(runtime, &component)?;
         let link = |err| Error::Link(text(err));
         let granted = inner.linker.instantiate_pre(&component).and_then(ChorePre::new);

@@ -6,8 +6,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use wasmtime::{AsContext, Store, UpdateDeadline};
 
-use crate::bindings::lifecycle::{CloseReason, Descriptor, OpenReason, Tick};
 use crate::bindings::Chore;
+use crate::bindings::lifecycle::{CloseReason, Descriptor, OpenReason, Tick};
 use crate::capability::Contexts;
 use crate::limits::{
     DESCRIBE_BYTES_MAX, DESCRIBE_TIMEOUT, GUEST_MESSAGE_BYTES_MAX, HOSTCALL_BYTES_MAX,

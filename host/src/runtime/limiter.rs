@@ -80,7 +80,10 @@ mod tests {
         assert!(limiter.memory_growing(600, 900, None).unwrap());
         assert_eq!(limiter.denied(), None);
         let err = limiter.memory_growing(0, 100, None).unwrap_err();
-        assert!(err.to_string().contains("1.1 KB") || err.to_string().contains("limit of"), "{err}");
+        assert!(
+            err.to_string().contains("1.1 KB") || err.to_string().contains("limit of"),
+            "{err}"
+        );
         assert!(limiter.denied().is_some());
         assert!(limiter.memory_growing(0, usize::MAX, None).is_err());
     }

@@ -37,9 +37,10 @@ impl Bare {
     pub fn last_words(&self) -> String {
         let bytes = self.stderr.contents();
         let text = String::from_utf8_lossy(&bytes);
-        let lines = text.lines().map(str::trim).filter(|line| {
-            !line.is_empty() && !line.starts_with("note: run with `RUST_BACKTRACE")
-        });
+        let lines = text
+            .lines()
+            .map(str::trim)
+            .filter(|line| !line.is_empty() && !line.starts_with("note: run with `RUST_BACKTRACE"));
         lines.collect::<Vec<_>>().join(" ").chars().filter(|c| !c.is_control()).collect()
     }
 }

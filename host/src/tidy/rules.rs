@@ -293,7 +293,11 @@ fn without_tests(code: &str) -> Vec<(usize, &str)> {
 pub fn guests_are_tested(guests: &BTreeSet<String>, sources: &[Source]) -> Vec<String> {
     let tests: Vec<&Source> = sources
         .iter()
-        .filter(|source| ["tests/src/", "tests/tests/"].iter().any(|t| source.path.starts_with(t)))
+        .filter(|source| {
+            ["tests/src/", "tests/tests/", "tests/benches/"]
+                .iter()
+                .any(|t| source.path.starts_with(t))
+        })
         .collect();
     let of_a_word = |c: char| c.is_alphanumeric() || c == '_';
     let named = |guest: &str| {

@@ -1,0 +1,79 @@
+//! The program `chore`, run as an operator runs it. It ends with the test.
+
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::{LONG, chore_program};
+
+/// Between two looks.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+
+/// A `chore run` in the background.
+pub struct Program {
+    child: Child,
+    log: std::path::PathBuf,
+}
+
+impl Program {
+    /// Starts the peer of `home`, its log in `home/log`.
+    pub fn run(home: &Path) -> Program {
+        let log = home.join("log");
+        let file = std::fs::File::create(&log).expect("a log file");
+        let mut command = Command::new(chore_program());
+        command.arg("--home").arg(home).arg("run");
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(file);
+        Program { child: command.spawn().expect("chore runs"), log }
+    }
+
+    /// One command of an operator, to its end.
+    pub fn command(home: &Path, arguments: &[&str]) -> Output {
+        let mut command = Command::new(chore_program());
+        command.arg("--home").arg(home).args(arguments).stdin(Stdio::null());
+        command.output().expect("chore runs")
+    }
+
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Waits until the peer takes commands.
+    pub fn is_up(&mut self) {
+        let begun = Instant::now();
+        while !self.log().contains("peer runs") {
+            let ended = self.child.try_wait().expect("a child");
+            assert!(ended.is_none(), "the peer ended: {ended:?}\n{}", self.log());
+            assert!(begun.elapsed() < LONG, "the peer does not start:\n{}", self.log());
+            std::thread::sleep(LOOK_EVERY);
+        }
+    }
+
+    /// As a power cut does: nothing of it can be noticed.
+    pub fn kill(mut self) {
+        self.child.kill().expect("a child");
+        self.child.wait().expect("a child");
+    }
+
+    /// Asks it to stop with SIGTERM, and waits for its end.
+    pub fn terminate(mut self) -> ExitStatus {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-TERM", &pid]).status().expect("kill runs");
+        assert!(sent.success());
+        let begun = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().expect("a child") {
+                return status;
+            }
+            assert!(begun.elapsed() < LONG, "the peer does not end:\n{}", self.log());
+            std::thread::sleep(LOOK_EVERY);
+        }
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // It may have ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

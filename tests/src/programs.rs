@@ -1,0 +1,60 @@
+//! What tests run and load, built once for a process by the same commands that a person types.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// What components are compiled for.
+const TARGET: &str = "wasm32-wasip2";
+
+fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().expect("a workspace")
+}
+
+fn target() -> PathBuf {
+    // A test runs as target/debug/deps/NAME.
+    let me = std::env::current_exe().expect("a program");
+    me.ancestors().nth(3).expect("a target directory").to_path_buf()
+}
+
+fn cargo(arguments: &[&str]) {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(arguments).arg("--locked").arg("--target-dir").arg(target());
+    let status = cargo.current_dir(workspace()).status().expect("cargo runs");
+    assert!(status.success(), "cargo {}: {status}", arguments.join(" "));
+}
+
+/// The component of a chore of this workspace, as `NAME.wasm` in a folder of its own: `NAME` is
+/// "order-sender", or one of `tests/guests` such as "guest-run-spins".
+pub fn component(name: &str) -> PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    let folder = BUILT.get_or_init(|| {
+        let mut arguments = vec!["build", "--profile", "chore", "--target", TARGET];
+        let guests = guests();
+        for package in guests.iter().map(String::as_str).chain(["order-sender"]) {
+            arguments.extend(["-p", package]);
+        }
+        cargo(&arguments);
+        target().join(TARGET).join("chore")
+    });
+    let path = folder.join(format!("{}.wasm", name.replace('-', "_")));
+    assert!(path.exists(), "{} is not built", path.display());
+    path
+}
+
+/// The packages of `tests/guests`.
+fn guests() -> Vec<String> {
+    let folder = std::fs::read_dir(workspace().join("tests/guests")).expect("guests");
+    let name = |entry: std::fs::DirEntry| entry.file_name().to_string_lossy().replace('_', "-");
+    folder.flatten().map(|entry| format!("guest-{}", name(entry))).collect()
+}
+
+/// The program `chore`.
+pub fn chore_program() -> PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    let path = BUILT.get_or_init(|| {
+        cargo(&["build", "-p", "chore-host", "--bin", "chore"]);
+        target().join("debug/chore")
+    });
+    path.clone()
+}

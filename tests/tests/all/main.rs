@@ -1,0 +1,11 @@
+//! The integration tests, in one program so that they share what is built and compiled.
+
+#![allow(clippy::unwrap_used)]
+
+mod controls;
+mod faults;
+mod folder;
+mod guests;
+mod operator;
+mod power_cut;
+mod settle;
