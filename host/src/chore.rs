@@ -175,7 +175,7 @@ impl Actor {
         );
         debug!(parent: &span, "run begins");
         let (spec, board) = (self.spec.clone(), self.board.clone());
-        let call = calls::run(spec, board, cycle.clone(), run.clone(), signals.clone());
+        let call = calls::run(spec, board, cycle.clone(), run, signals.clone());
         let task = self.runs.spawn(call.instrument(span));
         self.names.insert(task.id(), (cycle.clone(), run));
         self.running.insert(cycle, signals);

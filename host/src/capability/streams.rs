@@ -151,7 +151,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_split_stream_says_how_it_ended() {
-        let cases: [(Vec<Result<u8, &str>>, Vec<u8>, Result<(), &str>); 3] = [
+        type Case = (Vec<Result<u8, &'static str>>, Vec<u8>, Result<(), &'static str>);
+        let cases: [Case; 3] = [
             (vec![Ok(1), Ok(2)], vec![1, 2], Ok(())),
             (vec![Ok(1), Err("reset"), Ok(3)], vec![1], Err("reset")),
             (vec![], vec![], Ok(())),

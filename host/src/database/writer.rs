@@ -2,7 +2,7 @@
 //! table and no task.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -16,7 +16,7 @@ use crate::limits::GROUP_COMMIT_JOBS_MAX;
 pub(super) trait Job: Send {
     /// Whether what it did should stay.
     fn work(&mut self, connection: &Connection) -> bool;
-    fn answer(self: Box<Self>, path: &PathBuf, fate: Result<(), Arc<rusqlite::Error>>);
+    fn answer(self: Box<Self>, path: &Path, fate: Result<(), Arc<rusqlite::Error>>);
 }
 
 pub(super) struct Write<T, F> {
@@ -56,8 +56,8 @@ where
         keep
     }
 
-    fn answer(self: Box<Self>, path: &PathBuf, fate: Result<(), Arc<rusqlite::Error>>) {
-        let path = path.clone();
+    fn answer(self: Box<Self>, path: &Path, fate: Result<(), Arc<rusqlite::Error>>) {
+        let path = path.to_owned();
         let answer = match (self.step, fate) {
             (Step::Worked(Err(source)), _) => Err(Error::of_use(&path, Arc::new(source))),
             (Step::Panicked, _) => Err(Error::Panicked { path }),

@@ -135,7 +135,7 @@ impl Manifest {
         let cycles: Vec<&str> = descriptor.cycles.iter().map(|cycle| &cycle.name[..]).collect();
         let settings: Vec<&str> = descriptor.settings.iter().map(|spec| &spec.name[..]).collect();
         let mut errors = Vec::new();
-        let mut look = |what, name: &String, place: &Box<Place>, known: &[&str]| {
+        let mut look = |what, name: &String, place: &Place, known: &[&str]| {
             if known.contains(&name.as_str()) {
                 return;
             }
@@ -144,7 +144,7 @@ impl Manifest {
                 None if known.is_empty() => ": it has none".to_owned(),
                 None => format!(": it has {}", cut(&known.join(", "))),
             };
-            errors.push(Error::Unknown { place: place.clone(), what, name: quote(name), hint });
+            errors.push(Error::Unknown { place: Box::new(place.clone()), what, name: quote(name), hint });
         };
         for (name, (place, _)) in &self.cycles {
             look("cycle", name, place, &cycles);

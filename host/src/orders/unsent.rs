@@ -74,12 +74,15 @@ fn run(
     Ok(Listed { found: run, skipped })
 }
 
+/// Orders, by the satellite that pays for them.
+pub(super) type BySatellite = Vec<(NodeId, Vec<Info>)>;
+
 /// The satellites with the fewest orders are served first, each with an equal share of the room
 /// that is left: what one does not need, the longer ones get.
 pub(super) fn list_by_satellite(
     connection: &Connection,
     limit: u32,
-) -> rusqlite::Result<Listed<Vec<(NodeId, Vec<Info>)>>> {
+) -> rusqlite::Result<Listed<BySatellite>> {
     // One moment for all satellites.
     let transaction = connection.unchecked_transaction()?;
     let Listed { found: mut waiting, mut skipped } = count(&transaction)?;

@@ -30,7 +30,8 @@ fn a_signature_covers_every_field() {
     let cast = Cast::new();
     let (limit, order) = cast.pair();
     let public = cast.satellite.public();
-    let limits: &[(&str, fn(&mut OrderLimit))] = &[
+    type Spoil<T> = (&'static str, fn(&mut T));
+    let limits: &[Spoil<OrderLimit>] = &[
         ("serial", |l| l.serial_number[9] ^= 1),
         ("satellite", |l| l.satellite_id[0] ^= 1),
         ("node", |l| l.storage_node_id[0] ^= 1),
@@ -50,7 +51,7 @@ fn a_signature_covers_every_field() {
         change(&mut changed);
         assert_eq!(verify_limit(public, &changed), Err(Fault::LimitSignature), "{field}");
     }
-    let orders: &[(&str, fn(&mut Order))] = &[
+    let orders: &[Spoil<Order>] = &[
         ("serial", |o| o.serial_number[0] ^= 1),
         ("amount", |o| o.amount += 1),
         ("signature", |o| o.uplink_signature[0] ^= 1),

@@ -33,8 +33,8 @@ fn literal(rest: &str, previous: char) -> Option<usize> {
     if rest.starts_with("/*") {
         return Some(block_comment(rest));
     }
-    if rest.starts_with('"') {
-        return Some(1 + until_quote(&rest[1..], '"'));
+    if let Some(text) = rest.strip_prefix('"') {
+        return Some(1 + until_quote(text, '"'));
     }
     if rest.starts_with('\'') {
         return character(rest);
