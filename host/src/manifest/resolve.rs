@@ -144,7 +144,12 @@ impl Manifest {
                 None if known.is_empty() => ": it has none".to_owned(),
                 None => format!(": it has {}", cut(&known.join(", "))),
             };
-            errors.push(Error::Unknown { place: Box::new(place.clone()), what, name: quote(name), hint });
+            errors.push(Error::Unknown {
+                place: Box::new(place.clone()),
+                what,
+                name: quote(name),
+                hint,
+            });
         };
         for (name, (place, _)) in &self.cycles {
             look("cycle", name, place, &cycles);
