@@ -76,18 +76,6 @@ pub(crate) fn node_id(bytes: &[u8]) -> Result<NodeId, Error> {
     NodeId::from_bytes(bytes).map_err(|err| error(ErrorKind::Invalid, format!("node id: {err}")))
 }
 
-/// An error and what caused it, on one line.
-pub(crate) fn chain(err: &dyn std::error::Error) -> String {
-    let mut line = err.to_string();
-    let mut source = err.source();
-    while let Some(cause) = source {
-        line.push_str(": ");
-        line.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    line
-}
-
 /// The first `bytes_max` bytes of a guest's text, cut between characters.
 pub(crate) fn cut(text: &str, bytes_max: usize) -> &str {
     let mut end = text.len().min(bytes_max);

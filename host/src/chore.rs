@@ -243,7 +243,7 @@ impl Actor {
                     self.persisted.insert(cycle, saved);
                 }
                 Err(err) => {
-                    let error = crate::capability::chain(&err);
+                    let error = crate::error::chain(&err);
                     warn!(chore = %self.spec.name, cycle, error, "schedule was not saved");
                 }
             }

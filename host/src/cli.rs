@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::capability::chain;
+use crate::error::chain;
 use crate::peer::Home;
 use output::Out;
 

@@ -18,10 +18,11 @@ use prost::Message;
 use tonic::Status;
 
 use crate::clock::Timestamp;
+use crate::error::chain;
 use crate::identity::PublicIdentity;
 use crate::limits::INTAKE_AT_ONCE;
 use crate::node_id::NodeId;
-use crate::order_stream::{Checkers, chain, not_idle, until_failed};
+use crate::order_stream::{Checkers, not_idle, until_failed};
 use crate::orders::{self, Info, Orders};
 use crate::signing::Fault;
 use crate::transport::{Handler, Incoming, Outgoing};

@@ -11,7 +11,7 @@
 //! floor 3  runtime
 //! floor 2  bindings capability
 //! floor 1  identity signing order_stream transport kademlia database orders sql memory trust settlement intake uplink meters
-//! floor 0  cycle plan package grant manifest config descriptor status limits name units clock node_id tidy
+//! floor 0  error cycle plan package grant manifest config descriptor status limits name units clock node_id tidy
 //! ```
 
 pub mod bindings;
@@ -24,6 +24,7 @@ pub mod control;
 pub mod cycle;
 pub mod database;
 pub mod descriptor;
+pub mod error;
 pub mod grant;
 pub mod identity;
 pub mod intake;

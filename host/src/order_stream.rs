@@ -65,12 +65,6 @@ impl Checkers {
     }
 }
 
-/// An error and what caused it, on one line, as the other side reads it.
-pub fn chain(err: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(err.source(), |cause| cause.source());
-    causes.fold(err.to_string(), |line, cause| format!("{line}: {cause}"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

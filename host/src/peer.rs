@@ -6,8 +6,6 @@
 
 mod home;
 mod housekeeping;
-#[cfg(test)]
-mod tests;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -233,7 +231,7 @@ impl Drop for Peer {
 
 fn closed<E: std::error::Error>(database: &str, outcome: Result<(), E>) {
     if let Err(err) = outcome {
-        warn!(database, "closing a database failed: {}", crate::capability::chain(&err));
+        warn!(database, "closing a database failed: {}", crate::error::chain(&err));
     }
 }
 

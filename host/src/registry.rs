@@ -7,8 +7,6 @@
 mod describe;
 mod folder;
 mod load;
-#[cfg(test)]
-mod tests;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

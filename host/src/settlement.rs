@@ -27,10 +27,11 @@ use tonic::Status;
 pub use book::{Error, Totals};
 
 use crate::clock::Timestamp;
+use crate::error::chain;
 use crate::identity::{Identity, PublicIdentity};
 use crate::limits::{SETTLEMENT_BATCH, SETTLEMENT_BATCHES_AT_ONCE};
 use crate::node_id::NodeId;
-use crate::order_stream::{Checkers, chain, not_idle, until_failed};
+use crate::order_stream::{Checkers, not_idle, until_failed};
 use crate::transport::{Handler, Incoming, Outgoing};
 use book::Book;
 use check::{Claim, Ending, Reason};

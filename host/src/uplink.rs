@@ -6,9 +6,9 @@ use futures::{Stream, StreamExt, stream};
 use prost::Message;
 use tonic::Status;
 
+use crate::error::chain;
 use crate::limits::{UPLINK_DIAL_TIMEOUT, UPLINK_TIMEOUT};
 use crate::node_id::NodeUrl;
-use crate::order_stream::chain;
 use crate::transport::Transport;
 
 /// What became of one order: its serial number once the node has it, or why the node has not.

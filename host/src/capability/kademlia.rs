@@ -6,7 +6,8 @@ use wasmtime::component::{Accessor, HasData, Linker};
 
 use crate::bindings::kademlia::{self, Node};
 use crate::bindings::types::{Error, ErrorKind};
-use crate::capability::{Deadline, chain, error, granted, node_id};
+use crate::capability::{Deadline, error, granted, node_id};
+use crate::error::chain;
 use crate::kademlia::Kademlia;
 
 /// The lookup that one call may use, if it was granted.

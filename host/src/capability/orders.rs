@@ -6,8 +6,9 @@ use wasmtime::component::{Accessor, FutureReader, HasData, Linker, StreamReader}
 use crate::bindings::orders::{self, ArchiveRequest, ArchivedInfo, Info, Status};
 use crate::bindings::types::{Error, ErrorKind};
 use crate::capability::streams::{self, Producer};
-use crate::capability::{Deadline, chain, error, granted, node_id};
+use crate::capability::{Deadline, error, granted, node_id};
 use crate::clock::Timestamp;
+use crate::error::chain;
 use crate::limits::{ORDERS_PER_CALL_MAX, ORDERS_PER_PAGE};
 use crate::node_id::NodeId;
 use crate::orders::{self as service, Orders};

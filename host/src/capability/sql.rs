@@ -10,7 +10,8 @@ use wasmtime::component::{
 use crate::bindings::sql::{self, Value};
 use crate::bindings::types::{Error, ErrorKind};
 use crate::capability::streams::{self, Producer};
-use crate::capability::{Deadline, chain, error};
+use crate::capability::{Deadline, error};
+use crate::error::chain;
 use crate::limits::SQL_STATEMENT_TIMEOUT;
 use crate::sql::{self as service, Sql};
 

@@ -6,7 +6,8 @@ use wasmtime::component::{Accessor, HasData, Linker};
 
 use crate::bindings::state::{self, Saved};
 use crate::bindings::types::{Error, ErrorKind};
-use crate::capability::{Deadline, chain, error};
+use crate::capability::{Deadline, error};
+use crate::error::chain;
 use crate::limits::STATE_BYTES_MAX;
 use crate::memory::Memory;
 use crate::name::ChoreName;

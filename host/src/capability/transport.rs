@@ -11,7 +11,8 @@ use wasmtime::component::{
 use crate::bindings::transport::{self, Node, Status};
 use crate::bindings::types::{Error, ErrorKind};
 use crate::capability::streams::{self, Producer};
-use crate::capability::{Deadline, chain, cut, error, granted, node_id};
+use crate::capability::{Deadline, cut, error, granted, node_id};
+use crate::error::chain;
 use crate::limits::{DIAL_TIMEOUT_MAX, STATUS_MESSAGE_BYTES_MAX};
 use crate::node_id::NodeUrl;
 use crate::transport::{self as service, Transport};

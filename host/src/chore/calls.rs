@@ -9,10 +9,11 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, warn};
 
 use crate::bindings::lifecycle::{CloseReason, OpenReason, RunReason as GuestReason, Tick};
-use crate::capability::{self, Contexts, Deadline, chain};
+use crate::capability::{self, Contexts, Deadline};
 use crate::chore::Board;
 use crate::clock::Timestamp;
 use crate::cycle::{Run, RunReason, Saved, Schedule};
+use crate::error::chain;
 use crate::kademlia::Kademlia;
 use crate::limits::{CLOSE_TIMEOUT, OPEN_TIMEOUT};
 use crate::memory::Memory;

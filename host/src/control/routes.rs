@@ -10,7 +10,7 @@ use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 
 use super::{Command, Controls};
-use crate::capability::chain;
+use crate::error::chain;
 use crate::peer::ControlError;
 
 pub(super) fn router<C: Controls>(controls: C) -> Router {

@@ -4,9 +4,9 @@
 use tokio::time::MissedTickBehavior;
 use tracing::{debug, warn};
 
-use crate::capability::chain;
 use crate::clock::Timestamp;
 use crate::config::Config;
+use crate::error::chain;
 use crate::limits::HOUSEKEEPING_EVERY;
 use crate::orders::Orders;
 use crate::settlement::Settlement;

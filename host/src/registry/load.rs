@@ -10,10 +10,10 @@ use tracing::warn;
 
 use super::{Entry, Options, Standing, describe, folder};
 use crate::bindings::lifecycle::OpenReason;
-use crate::capability::chain;
 use crate::chore::{Chore, Services, Spec};
 use crate::cycle::Saved;
 use crate::descriptor::Descriptor;
+use crate::error::chain;
 use crate::grant::{self, Capability};
 use crate::limits::{COMPONENT_BYTES_MAX, CONFIG_BYTES_MAX};
 use crate::manifest::{self, Manifest, Resolved};

@@ -82,7 +82,7 @@ fn what_is_no_order_ends_the_stream() {
     ];
     for (message, start, end) in table {
         let ending = read(&message).map(|_| "read").unwrap_err();
-        let line = crate::order_stream::chain(&ending);
+        let line = crate::error::chain(&ending);
         assert!(line.starts_with(&format!("{start}{end}")), "{line}");
     }
 }

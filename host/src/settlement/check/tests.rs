@@ -100,7 +100,7 @@ fn what_is_no_order_ends_the_stream() {
     ];
     for (message, start, end) in table {
         let ending = read(cast.node.id(), &message).map(|_| "read").unwrap_err();
-        let line = crate::order_stream::chain(&ending);
+        let line = crate::error::chain(&ending);
         assert!(line.starts_with(&format!("{start}{end}")), "{line}");
     }
 }

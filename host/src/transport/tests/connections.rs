@@ -10,6 +10,7 @@ use tokio::time::{Instant, timeout};
 use tonic::Code;
 
 use super::net::*;
+use crate::error::chain;
 use crate::node_id::NodeUrl;
 use crate::transport::{Ended, Error, Options, Server, ServerOptions, Transport};
 

@@ -17,6 +17,7 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 use tonic::Code;
 
 use super::net::*;
+use crate::error::chain;
 use crate::node_id::NodeUrl;
 use crate::transport::{ServerOptions, tls};
 

@@ -185,11 +185,3 @@ pub(super) async fn eventually(reason: &str, condition: impl Fn() -> bool) {
     };
     assert!(tokio::time::timeout(LONG, poll).await.is_ok(), "{reason}");
 }
-
-/// The error and what caused it.
-pub(super) fn chain(err: &dyn std::error::Error) -> String {
-    match err.source() {
-        Some(source) => format!("{err}: {}", chain(source)),
-        None => err.to_string(),
-    }
-}
