@@ -132,3 +132,8 @@ pub mod __private {
     #[cfg(target_arch = "wasm32")]
     pub use crate::component::{Exported, Package};
 }
+
+/// The chore in the README is compiled too.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
