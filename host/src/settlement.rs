@@ -3,8 +3,8 @@
 //!
 //! An order is ACCEPTED only when its serial number is durable in the book, and is then ACCEPTED
 //! each time it is sent again: a node that crashed between the answer and its own records is paid
-//! once, and told so. REJECTED is final and carries its reason. What is no order at all, or another
-//! node's, ends the stream.
+//! once, and told so. REJECTED is final and carries its reason. What is no order at all ends
+//! the stream.
 //!
 //! Requests are taken as they have come, up to [`SETTLEMENT_BATCH`] at a time: a batch is checked on
 //! one thread and written down in one transaction, while others are on their way. No more than
@@ -108,7 +108,7 @@ impl Settlement {
     ) -> impl Stream<Item = Result<Vec<u8>, Status>> + Send {
         let delay = self.0.manner.answer_delay;
         let read = move |message: Vec<u8>| {
-            check::read(peer, &message).map_err(|ending| end_of_stream(peer, &ending))
+            check::read(&message).map_err(|ending| end_of_stream(peer, &ending))
         };
         let claims = until_failed(not_idle(requests).map(move |item| item.and_then(read)));
         let batches = claims
@@ -189,12 +189,7 @@ impl Handler for Settlement {
 fn end_of_stream(peer: NodeId, ending: &Ending) -> Status {
     let message = chain(ending);
     tracing::debug!(node = %peer, reason = message, "settlement stream ended");
-    match ending {
-        Ending::Peer { .. } => Status::unauthenticated(message),
-        Ending::TooLong(_) | Ending::Request(_) | Ending::Part(_) => {
-            Status::invalid_argument(message)
-        }
-    }
+    Status::invalid_argument(message)
 }
 
 fn answer(peer: NodeId, serial_number: Vec<u8>, verdict: Result<(), Reason>) -> Vec<u8> {

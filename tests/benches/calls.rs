@@ -53,6 +53,9 @@ fn main() {
             bencher.iter_custom(|calls| tokio.block_on(timed(bare.run(cycle, calls))));
         });
     }
+    group.bench_function("async/state-load, no wasm", |bencher| {
+        bencher.iter_custom(|calls| tokio.block_on(timed(bare.load_state(calls))));
+    });
     group.bench_function("stream/unsent-order, no wasm", |bencher| {
         bencher.iter_custom(|calls| tokio.block_on(timed(read(bare.orders(), calls))));
     });

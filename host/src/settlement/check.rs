@@ -2,8 +2,9 @@
 //! database and no stream.
 //!
 //! The order of the checks is a promise: what ends the stream comes first, then what only this
-//! order is rejected for. A stream ends only where the node itself is at fault; a bad order that a
-//! node was handed by an uplink never stops the orders behind it.
+//! order is rejected for. A stream ends only at what is no order; one that is none of this node's,
+//! as after a change of its identity, is rejected like any other, for else it would stop those
+//! behind it for ever. (The seed system ended the stream there.)
 
 use chore_proto::{Order, OrderLimit, SettlementRequest};
 use prost::Message;
@@ -27,8 +28,6 @@ pub enum Ending {
     Request(#[source] prost::DecodeError),
     #[error("settlement request has a part that cannot be read")]
     Part(#[source] signing::Error),
-    #[error("order limit is for another storage node than the one that settles, {peer}")]
-    Peer { peer: NodeId },
 }
 
 /// A limit and its order, taken apart but not yet believed.
@@ -89,16 +88,13 @@ pub enum Reason {
     Manner(String),
 }
 
-/// Takes one request of `peer` apart, or says why the stream ends.
-pub fn read(peer: NodeId, message: &[u8]) -> Result<Claim, Ending> {
+/// Takes one request apart, or says why the stream ends.
+pub fn read(message: &[u8]) -> Result<Claim, Ending> {
     if message.len() > REQUEST_BYTES_MAX {
         return Err(Ending::TooLong(message.len()));
     }
     let request = SettlementRequest::decode(message).map_err(Ending::Request)?;
     let limit = signing::parse_limit(&request.limit).map_err(Ending::Part)?;
-    if limit.storage_node_id != peer.as_bytes() {
-        return Err(Ending::Peer { peer });
-    }
     let order = signing::parse_order(&request.order).map_err(Ending::Part)?;
     Ok(Claim { limit, order, limit_bytes: request.limit, order_bytes: request.order })
 }
@@ -111,6 +107,9 @@ pub fn check(
     claim: &Claim,
 ) -> Result<Checked, Fault> {
     let Claim { limit, order, limit_bytes, order_bytes } = claim;
+    if limit.storage_node_id != peer.as_bytes() {
+        return Err(Fault::OtherNode);
+    }
     signing::check_limit(limit, limit_bytes)?;
     signing::check_order(order, order_bytes)?;
     if limit.satellite_id != satellite.id().as_bytes() {

@@ -221,7 +221,6 @@ async fn one_stream_that_ends_badly_ends_alone() {
     let stage = Stage::new();
     let (open, node) = (stage.open().await, stage.node());
     let good = || request(&stage.cast.pair());
-    let stranger = Transport::new(Arc::clone(&stage.cast.stranger), Options::default());
     let connection = node.dial_node(&open.url, TIMEOUT).await.unwrap();
     let (sender, requests) = futures::channel::mpsc::channel(1);
     let mut sender: futures::channel::mpsc::Sender<Vec<u8>> = sender;
@@ -230,27 +229,37 @@ async fn one_stream_that_ends_badly_ends_alone() {
     let missing = SettlementRequest { limit: vec![], order: vec![] };
     let no_message = vec![0xff; 8];
     let table = [
-        (&node, no_message, Code::InvalidArgument, "is not a protobuf message", 1),
-        (&node, missing.encode_to_vec(), Code::InvalidArgument, "order limit is missing", 1),
-        (&node, vec![0; REQUEST_BYTES_MAX + 1], Code::InvalidArgument, "at most 66560", 1),
-        (&stranger, good(), Code::Unauthenticated, "for another storage node", 0),
+        (no_message, "is not a protobuf message"),
+        (missing.encode_to_vec(), "order limit is missing"),
+        (vec![0; REQUEST_BYTES_MAX + 1], "at most 66560"),
     ];
-    for (node, bad, code, words, answered) in table {
-        let before = if answered == 1 { vec![good()] } else { vec![] };
-        let (answers, end) = open.settle(node, [before, vec![bad, good()]].concat()).await;
+    for (bad, words) in table {
+        let (answers, end) = open.settle(&node, vec![good(), bad, good()]).await;
         let (found, message) = end.unwrap();
-        assert_eq!((found, answers.len()), (code, answered), "{message}");
+        assert_eq!((found, answers.len()), (Code::InvalidArgument, 1), "{message}");
         assert!(message.contains(words), "{message}");
         // Answered before the next is sent: nothing waits for a batch to fill.
         futures::SinkExt::send(&mut sender, good()).await.unwrap();
         let answer = tokio::time::timeout(TIMEOUT, beside.next()).await.unwrap().unwrap();
         assert_eq!(read(&answer.unwrap()).verdict, ACCEPTED);
     }
-    // What is behind a failure is not looked at: 3 and 4 of the good ones count.
-    assert_eq!(open.settlement.totals().await.unwrap(), totals(7, 0, 4900));
+    // What is behind a failure is not looked at: 3 and 3 of the good ones count.
+    assert_eq!(open.settlement.totals().await.unwrap(), totals(6, 0, 4200));
     drop(sender);
     assert!(beside.next().await.is_none());
     drop((beside, connection));
+    open.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_is_not_paid_for_anothers_order_and_uses_up_no_serial_number() {
+    let stage = Stage::new();
+    let (open, node) = (stage.open().await, stage.node());
+    let stranger = Transport::new(Arc::clone(&stage.cast.stranger), Options::default());
+    let pair = [stage.cast.pair()];
+    let others = "order limit is for another storage node";
+    assert_eq!(open.verdicts(&stranger, &pair).await, [others]);
+    assert_eq!(open.verdicts(&node, &pair).await, [ACCEPTED]);
     open.close().await;
 }
 

@@ -64,6 +64,14 @@ impl Bare {
         &self.orders
     }
 
+    /// Loads the chore's state so many times, as the host does for the chore.
+    pub async fn load_state(&self, calls: u64) {
+        for _ in 0..calls {
+            let loaded = self.memory.load_state(self.name.as_str()).await.expect("state is loaded");
+            std::hint::black_box(loaded);
+        }
+    }
+
     /// One run of a cycle that makes so many calls; panics unless it succeeds.
     pub async fn run(&self, cycle: &str, calls: u64) {
         let now = Timestamp::now();
