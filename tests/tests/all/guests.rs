@@ -131,3 +131,21 @@ async fn state_goes_from_run_to_run_and_over_a_restart() {
     memory.close().await.unwrap();
     planet.shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_capability_that_needs_no_grant_keeps_its_contract() {
+    const NAME: &str = "guest-run-uses-all";
+    let planet = host_of(&[(NAME, "")]).await;
+    let node = planet.node(0);
+    for _ in 0..2 {
+        assert_eq!(told(&trigger_wait(node, NAME).await.outcome), "succeeded");
+        // The cycle that it added has run, and taken itself away.
+        eventually("the added cycle is gone", || async { chore(node, NAME).cycles.len() == 1 })
+            .await;
+    }
+    let runs = chore(node, NAME).cycles[0].iteration;
+    let expected = format!("chore_uses_total{{chore=\"{NAME}\",what=\"sql\"}} {}", 2_000 * runs);
+    let metrics = node.handle().metrics();
+    assert!(metrics.contains(&expected), "{metrics}");
+    planet.shutdown().await;
+}
