@@ -67,6 +67,9 @@ pub const RESOURCES_MAX: usize = 10_000;
 /// a few times the largest message.
 pub const HOSTCALL_BYTES_MAX: usize = 32 * MIB;
 
+/// Random bytes that one call of WASI gives a guest: the host holds them meanwhile.
+pub const RANDOM_BYTES_MAX: u64 = MIB as u64;
+
 /// What a guest may write to its standard error, in bytes: a panic's message goes there.
 pub const STDERR_BYTES_MAX: usize = 16 * 1024;
 

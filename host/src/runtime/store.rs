@@ -6,7 +6,7 @@ use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use crate::capability::{self, Contexts};
-use crate::limits::{RESOURCES_MAX, STDERR_BYTES_MAX};
+use crate::limits::{RANDOM_BYTES_MAX, RESOURCES_MAX, STDERR_BYTES_MAX};
 use crate::runtime::limiter::Limiter;
 
 /// Enough to instantiate a component and ask it to describe itself: no capability at all.
@@ -26,7 +26,10 @@ impl Bare {
         let mut table = ResourceTable::new();
         table.set_max_capacity(RESOURCES_MAX);
         Bare {
-            wasi: WasiCtx::builder().stderr(stderr.clone()).build(),
+            wasi: WasiCtx::builder()
+                .stderr(stderr.clone())
+                .max_random_size(RANDOM_BYTES_MAX)
+                .build(),
             table,
             limiter: Limiter::new(memory_bytes_max),
             stderr,

@@ -64,7 +64,7 @@ async fn a_satellite_that_is_down_delays_no_other_and_is_paid_when_it_is_back() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_satellite_that_is_slow_delays_no_other() {
-    let slow = Manner { answer_delay: Duration::from_millis(50), ..Manner::default() };
+    let slow = Manner { answer_delay: Duration::from_millis(250), ..Manner::default() };
     let planet =
         Testplanet::start_with(2, 1, |options| options.manners = vec![Manner::default(), slow])
             .await;
@@ -76,7 +76,7 @@ async fn a_satellite_that_is_slow_delays_no_other() {
         planet.accepted(0, 0).await == 40 && planet.counts(0).await.accepted >= 40
     })
     .await;
-    assert!(!run.is_finished(), "the slow one takes two seconds");
+    assert!(!run.is_finished(), "the slow one takes ten seconds");
     run.await.unwrap().unwrap();
     assert_eq!(planet.counts(0).await.unsent, 0);
     planet.shutdown().await;
