@@ -37,9 +37,9 @@ const CALLS: [(&str, &str); 5] = [
 fn main() {
     let tokio = Runtime::new().expect("an async runtime");
     let home = tempfile::Builder::new().prefix("bench").tempdir().expect("a directory");
-    let component = guest::component(CHORE);
+    let bench_calls = guest::component(CHORE);
     let bare = tokio.block_on(async {
-        let bare = Bare::new(home.path(), &component, CHORE, sample::satellite()).await;
+        let bare = Bare::new(home.path(), &bench_calls, CHORE, sample::satellite()).await;
         sample::enqueue(bare.orders(), (0..WAITING).map(sample::order).collect()).await;
         bare
     });

@@ -24,12 +24,12 @@ fn main() {
     if !paired::wanted() {
         return;
     }
-    let component = guest::component(CHORE);
+    let bench_calls = guest::component(CHORE);
     let tokio = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     tokio.expect("an async runtime").block_on(async {
         let root = tempfile::Builder::new().prefix("bench").tempdir().expect("a directory");
         let mut options = PlanetOptions::new(root.path(), Runtime::new().expect("an engine"));
-        options.chore_files = vec![(component, Some(config()))];
+        options.chore_files = vec![(bench_calls, Some(config()))];
         let planet = Planet::start(options).await.expect("a planet");
         measure(&planet.node(0).handle()).await;
         planet.shutdown().await.expect("peers close in time");
