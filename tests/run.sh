@@ -28,4 +28,7 @@ step "the program"
 cargo build --locked -p chore-host --bin chore
 
 step "tests: structure, unit, integration, documentation"
-cargo test --workspace --locked
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+cargo test --workspace --locked 2>&1 | tee "$log"
+awk '/^test result:/ { passed += $4; failed += $6 } END { print passed " passed, " failed " failed" }' "$log"

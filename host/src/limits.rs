@@ -291,6 +291,10 @@ pub const DATABASE_READERS_MAX: usize = 4;
 /// Statements that a connection keeps compiled: more than any room has.
 pub const DATABASE_STATEMENTS_CACHED: usize = 64;
 
+/// Pages that the connection that writes keeps, in KiB. With SQLite's own 2 MB, a transaction that
+/// touches random pages of a large index writes each of them several times.
+pub const DATABASE_WRITER_CACHE_KIB: i64 = 16 * 1024;
+
 /// What a write-ahead log is cut down to when it has been written back, in bytes.
 pub const DATABASE_LOG_BYTES_KEPT: u32 = 16 * MIB as u32;
 

@@ -7,7 +7,10 @@ use std::sync::Arc;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use super::Error;
-use crate::limits::{DATABASE_BUSY_TIMEOUT, DATABASE_LOG_BYTES_KEPT, DATABASE_STATEMENTS_CACHED};
+use crate::limits::{
+    DATABASE_BUSY_TIMEOUT, DATABASE_LOG_BYTES_KEPT, DATABASE_STATEMENTS_CACHED,
+    DATABASE_WRITER_CACHE_KIB,
+};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Access {
@@ -36,6 +39,8 @@ pub(crate) fn connect(path: &Path, access: Access) -> Result<Connection, Error> 
             Access::Read => connection.pragma_query_value(None, "journal_mode", |row| row.get(0)),
             Access::Write => {
                 connection.pragma_update(None, "synchronous", "FULL")?;
+                // Negative: in KiB, not pages.
+                connection.pragma_update(None, "cache_size", -DATABASE_WRITER_CACHE_KIB)?;
                 connection.pragma_update_and_check(
                     None,
                     "journal_size_limit",
