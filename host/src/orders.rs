@@ -24,6 +24,7 @@ use crate::limits::{
     ORDER_BYTES_MAX, ORDER_SERIAL_BYTES, ORDERS_CLEANED_AT_ONCE, ORDERS_PER_CALL_MAX,
 };
 use crate::node_id::NodeId;
+use crate::units::hex;
 
 /// The wide rows lie in the order they came, so that an insertion appends and a listing reads on;
 /// only the narrow index of (satellite, serial) is touched at random. AUTOINCREMENT, because an id
@@ -265,11 +266,6 @@ fn check(info: &Info) -> Result<(), Error> {
         Some((what, size)) => Err(Error::TooLarge { what, size, max }),
         None => Ok(()),
     }
-}
-
-/// As people read a serial number.
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use wasmparser::{Chunk, Parser, Payload};
 
 use crate::limits::{COMPONENT_BYTES_MAX, COMPONENT_NAMES_MAX, COMPONENT_SECTIONS_MAX};
 use crate::name::{cut, quote};
+use crate::units::hex;
 
 /// The interface that makes a component a chore.
 const LIFECYCLE: &str = "chore:peer/lifecycle";
@@ -93,10 +94,6 @@ impl fmt::Debug for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.hex())
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// What was found in the bytes of a component that may be a chore.

@@ -1,4 +1,4 @@
-//! Durations and sizes as text with a unit, both ways. It knows no key and no default.
+//! Durations and sizes as text with a unit, both ways, and bytes as text. It knows no key and no default.
 //!
 //! A bare number is refused: nobody can tell whether 30 means seconds, minutes or milliseconds. The
 //! parsers are our own because the text may come from a component: `humantime` panics on
@@ -295,6 +295,11 @@ impl serde::de::Visitor<'_> for Text {
     fn visit_f64<E: serde::de::Error>(self, number: f64) -> Result<u64, E> {
         self.visit_str(&number.to_string())
     }
+}
+
+/// Bytes in hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use super::show;
 use crate::limits::ORDERS_PER_CALL_MAX;
 use crate::orders::{Archived, Info, Orders, Status};
 use crate::peer::Home;
+use crate::units::hex;
 
 /// Orders that are listed when nothing else is asked for: what fits a few screens.
 const LIMIT: u32 = 100;
@@ -141,8 +142,4 @@ fn text(views: &[OrderView], all: u64) -> String {
         more => format!("\n\nand {more} more: see them with --limit"),
     };
     format!("{}{more}", show::table(&rows))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
