@@ -367,6 +367,9 @@ pub const ARCHIVE_TTL: Duration = Duration::from_secs(7 * 24 * 3600);
 pub const SHUTDOWN_BUDGET: Duration = Duration::from_secs(30);
 pub const SHUTDOWN_BUDGET_MAX: Duration = Duration::from_secs(3600);
 
+/// What a peer may take to close beyond what it said, before that is called a bug.
+pub const CLOSE_MARGIN: Duration = Duration::from_secs(5);
+
 /// Most components that an operator can have compiled at once: more than a machine has cores.
 pub const COMPILATIONS_AT_ONCE_MAX: usize = 64;
 

@@ -4,7 +4,6 @@
 use std::io::{IsTerminal, Read, stderr};
 use std::path::Path;
 use std::process::exit;
-use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
@@ -13,15 +12,12 @@ use tracing_subscriber::EnvFilter;
 use super::Error;
 use crate::config::{Config, LogFormat};
 use crate::control;
-use crate::limits::CONFIG_BYTES_MAX;
+use crate::limits::{CLOSE_MARGIN, CONFIG_BYTES_MAX};
 use crate::peer::{Home, Options, Peer};
 use crate::settlement::Manner;
 
 /// Overrides the level that the config file names.
 const LOG_VARIABLE: &str = "CHORE_LOG";
-
-/// What the peer may take to close beyond what it said, before that is called a bug.
-const CLOSE_MARGIN: Duration = Duration::from_secs(5);
 
 /// As a shell reports a program that a signal ended.
 const INTERRUPTED: i32 = 130;

@@ -17,14 +17,12 @@ use tracing::debug;
 
 use super::{Controls, Error, routes};
 use crate::limits::{
-    CONTROL_CONNECTIONS_MAX, CONTROL_SHUTDOWN_MAX, CONTROL_TIMEOUT, SOCKET_PATH_BYTES_MAX,
+    ACCEPT_PAUSE, CONTROL_CONNECTIONS_MAX, CONTROL_SHUTDOWN_MAX, CONTROL_TIMEOUT,
+    SOCKET_PATH_BYTES_MAX,
 };
 
 /// Connections that wait to be accepted.
 const BACKLOG: u32 = 64;
-
-/// How long to wait after the system refused a connection, for want of file handles mostly.
-const ACCEPT_PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
 
 /// The right to be the one peer of a home. The system takes it back when the process ends, however
 /// it ends, so a socket that is left behind is known to be dead.

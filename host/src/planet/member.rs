@@ -16,6 +16,7 @@ use super::{PlanetOptions, Seat};
 use crate::config::{self, Config};
 use crate::control;
 use crate::identity::{self, Identity};
+use crate::limits::CLOSE_MARGIN;
 use crate::node_id::{NodeId, NodeUrl};
 use crate::peer::{self, Handle, Home, Options, Peer};
 use crate::runtime::Runtime;
@@ -25,9 +26,6 @@ use crate::signing;
 /// How long a peer may take to start: it compiles its chores, which without optimisation takes
 /// minutes.
 const START_MAX: Duration = Duration::from_secs(10 * 60);
-
-/// What a peer may take to close beyond what it said, before that is called a bug.
-const CLOSE_MARGIN: Duration = Duration::from_secs(5);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {

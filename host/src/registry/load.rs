@@ -81,9 +81,12 @@ fn read_now(directory: &std::path::Path, files: &Files) -> Result<Read, String> 
     };
     // As the operator would name it from the peer's home.
     let origin = format!("chores/{}.toml", files.name);
+    let package = package::verify(&bytes);
+    // Also of what is refused, so that the operator can tell which build it is.
+    let digest = package.as_ref().map_or_else(|_| Digest::of(&bytes), |package| package.digest);
     Ok(Read {
-        digest: Digest::of(&bytes).hex(),
-        package: package::verify(&bytes),
+        digest: digest.hex(),
+        package,
         manifest: manifest(text, &origin),
         bytes: bytes.into(),
     })
@@ -116,9 +119,9 @@ async fn prepare(options: &Options, name: &ChoreName, read: Read) -> Result<Prep
         name: name.clone(),
         version: descriptor.version.clone(),
         program,
-        settings: Arc::new(resolved.settings.clone()),
         schedules: resolved.schedules(seed),
         added_schedule: resolved.added_schedule(seed("")),
+        settings: Arc::new(resolved.settings),
         remembered: remembered(options, name, &descriptor).await?,
         memory_bytes_max,
         grace,
