@@ -7,21 +7,22 @@
 mod board;
 mod calls;
 
-pub use board::{Board, ControlError};
-pub use calls::{Services, Spec};
+pub use board::{Board, ControlError, Remembered};
+pub use calls::{OnEnded, Services, Spec};
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::task::{Id, JoinError, JoinHandle, JoinSet};
-use tokio::time::Instant;
+use tokio::task::{Id, JoinError, JoinSet};
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 use tracing::{Instrument, debug, info, warn};
 
 use crate::bindings::lifecycle::{CloseReason, OpenReason};
 use crate::clock::Timestamp;
-use crate::cycle::{Run, Step};
+use crate::cycle::{Control, Run, Step};
 use crate::limits::{SCHEDULE_SAVE_EVERY, TIMER_MAX};
 use crate::status::{CycleStatus, LastRun, Outcome};
 use calls::Signals;
@@ -29,10 +30,23 @@ use calls::Signals;
 /// A chore that was opened and whose cycles are fed. Close it; dropping it aborts its runs.
 #[must_use]
 pub struct Chore {
-    spec: Arc<Spec>,
+    current: Arc<Current>,
     board: Arc<Board>,
-    actor: JoinHandle<()>,
+    actor: Mutex<Option<AbortOnDropHandle<()>>>,
     interrupt: CancellationToken,
+}
+
+/// What the next run is made of. Runs in progress keep what they began with.
+struct Current(Mutex<Arc<Spec>>);
+
+impl Current {
+    fn get(&self) -> Arc<Spec> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, spec: Arc<Spec>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = spec;
+    }
 }
 
 impl Chore {
@@ -44,9 +58,10 @@ impl Chore {
         if !outcome.succeeded() {
             return Err(outcome);
         }
+        let current = Arc::new(Current(Mutex::new(spec)));
         let interrupt = CancellationToken::new();
         let actor = Actor {
-            spec: spec.clone(),
+            current: current.clone(),
             board: board.clone(),
             runs: JoinSet::new(),
             running: HashMap::new(),
@@ -55,12 +70,14 @@ impl Chore {
             persisted_at: None,
             interrupt: interrupt.clone(),
         };
-        let actor = tokio::spawn(actor.feed());
-        Ok(Chore { spec, board, actor, interrupt })
+        let actor = AbortOnDropHandle::new(tokio::spawn(actor.feed()));
+        let actor = Mutex::new(Some(actor));
+        Ok(Chore { current, board, actor, interrupt })
     }
 
-    pub fn spec(&self) -> &Spec {
-        &self.spec
+    /// What the next run is made of.
+    pub fn spec(&self) -> Arc<Spec> {
+        self.current.get()
     }
 
     /// For controls, by whoever holds it.
@@ -72,25 +89,86 @@ impl Chore {
         self.board.status()
     }
 
+    /// Another schedule or other limits for what runs, without a call of the chore.
+    pub fn reconfigure(&self, spec: Spec) {
+        self.board.reconfigure(&spec);
+        self.current.set(Arc::new(spec));
+    }
+
+    /// Holds ticks and triggers, asks the runs in progress to wind down, and returns when they have
+    /// ended: after the grace period at the latest. A run that had to give way is due again when
+    /// the hold ends.
+    ///
+    /// # Errors
+    ///
+    /// If a run does not end, which is a bug of the host; then nothing is held.
+    pub async fn hold(self: &Arc<Self>) -> Result<Held, Outcome> {
+        let grace = self.spec().grace;
+        self.board.hold();
+        let held = Held(self.clone());
+        match timeout(grace.saturating_add(INTERRUPT_MAX), self.board.drained()).await {
+            Ok(()) => Ok(held),
+            Err(_) => Err(Outcome::HostFailed {
+                message: "a run in progress could not be ended: this is a bug of the peer".into(),
+            }),
+        }
+    }
+
     /// Stops the cycles, lets runs in progress wind down for at most `budget`, drops those that do
     /// not, and calls `close`. Always ends.
-    pub async fn close(mut self, reason: CloseReason, budget: Duration) -> Outcome {
+    pub async fn close(&self, reason: CloseReason, budget: Duration) -> Outcome {
         self.board.stop();
-        if tokio::time::timeout(budget, &mut self.actor).await.is_err() {
-            warn!(chore = %self.spec.name, "run did not wind down in time: interrupted");
+        let actor = self.actor.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(mut actor) = actor
+            && timeout(budget, &mut actor).await.is_err()
+        {
+            warn!(chore = %self.spec().name, "run did not wind down in time: interrupted");
             self.interrupt.cancel();
-            if tokio::time::timeout(INTERRUPT_MAX, &mut self.actor).await.is_err() {
-                self.actor.abort();
+            if timeout(INTERRUPT_MAX, &mut actor).await.is_err() {
+                actor.abort();
             }
         }
-        calls::close(&self.spec, &self.board, reason).await
+        calls::close(&self.spec(), &self.board, reason).await
     }
 }
 
 impl Drop for Chore {
     fn drop(&mut self) {
         self.interrupt.cancel();
-        self.actor.abort();
+    }
+}
+
+/// A chore with no run in progress, whose ticks and triggers wait. Dropping it lets them go on, with
+/// whatever version is there then.
+#[must_use]
+pub struct Held(Arc<Chore>);
+
+impl Held {
+    /// Opens what is to run from here on, and lets it take over. If `open` does not succeed, its
+    /// outcome is why, and nothing has changed.
+    pub async fn take_over(&self, spec: Spec, reason: OpenReason) -> Result<(), Outcome> {
+        let chore = &self.0;
+        let spec = Arc::new(spec);
+        let staged = Arc::new(chore.board.stage(&spec));
+        let outcome = calls::open(&spec, &staged, reason).await;
+        if !outcome.succeeded() {
+            return Err(outcome);
+        }
+        chore.board.adopt(&staged, reason == OpenReason::Replaced);
+        chore.current.set(spec);
+        Ok(())
+    }
+
+    /// Makes up for a run of a version that was given up.
+    pub fn make_due(&self, cycle: &str) {
+        // It may be a cycle that this version has not.
+        let _ = self.0.board.control(Some(cycle), Control::Due);
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.board.release();
     }
 }
 
@@ -98,16 +176,22 @@ impl Drop for Chore {
 const INTERRUPT_MAX: Duration = Duration::from_secs(5);
 
 struct Actor {
-    spec: Arc<Spec>,
+    current: Arc<Current>,
     board: Arc<Board>,
     runs: JoinSet<LastRun>,
     /// How to reach the run of each cycle.
     running: HashMap<String, Signals>,
-    /// Which cycle a task runs, and since when: a task that panicked cannot say.
-    names: HashMap<Id, (String, Run)>,
+    /// What a task runs: one that panicked cannot say.
+    names: HashMap<Id, Begun>,
     persisted: HashMap<String, String>,
     persisted_at: Option<Instant>,
     interrupt: CancellationToken,
+}
+
+struct Begun {
+    spec: Arc<Spec>,
+    cycle: String,
+    run: Run,
 }
 
 impl Actor {
@@ -166,18 +250,19 @@ impl Actor {
 
     fn start(&mut self, cycle: String, run: Run) {
         let signals = Signals::default();
+        let spec = self.current.get();
         let span = tracing::info_span!(
             "chore.run",
-            chore = %self.spec.name,
+            chore = %spec.name,
             cycle,
             iteration = run.iteration,
             reason = calls::reason(run.reason),
         );
         debug!(parent: &span, "run begins");
-        let (spec, board) = (self.spec.clone(), self.board.clone());
-        let call = calls::run(spec, board, cycle.clone(), run, signals.clone());
+        let board = self.board.clone();
+        let call = calls::run(spec.clone(), board, cycle.clone(), run, signals.clone());
         let task = self.runs.spawn(call.instrument(span));
-        self.names.insert(task.id(), (cycle.clone(), run));
+        self.names.insert(task.id(), Begun { spec, cycle: cycle.clone(), run });
         self.running.insert(cycle, signals);
     }
 
@@ -185,11 +270,12 @@ impl Actor {
         let (id, last) = match ended {
             Ok((id, last)) => (id, Some(last)),
             Err(err) => {
-                warn!(chore = %self.spec.name, error = %err, "the host failed during a run");
+                let chore = &self.current.get().name;
+                warn!(%chore, error = %err, "the host failed during a run");
                 (err.id(), None)
             }
         };
-        let Some((cycle, run)) = self.names.remove(&id) else { return };
+        let Some(Begun { spec, cycle, run }) = self.names.remove(&id) else { return };
         self.running.remove(&cycle);
         let last = last.unwrap_or_else(|| LastRun {
             iteration: run.iteration,
@@ -200,28 +286,9 @@ impl Actor {
                 message: "a host function panicked: this is a bug of the peer".into(),
             },
         });
-        self.report(&cycle, &last);
+        report(&spec, &cycle, &last);
+        (spec.on_ended)(&cycle, &last);
         self.board.ended(&cycle, last);
-    }
-
-    fn report(&self, cycle: &str, last: &LastRun) {
-        let (chore, iteration) = (&self.spec.name, last.iteration);
-        let (outcome, message) = (last.outcome.word(), last.outcome.message());
-        let elapsed = format!("{:.1?}", last.elapsed);
-        if last.outcome.succeeded() {
-            info!(%chore, cycle, iteration, elapsed, "run {outcome}");
-        } else {
-            warn!(%chore, cycle, iteration, elapsed, "run {outcome}: {message}");
-        }
-        let labels = |more: &[(&str, &str)]| {
-            let mut all = vec![("cycle".to_owned(), cycle.to_owned())];
-            all.extend(more.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
-            all
-        };
-        let meters = &self.spec.services.meters;
-        meters.count(chore.as_str(), "runs_total", labels(&[("outcome", outcome)]), 1);
-        let seconds = last.elapsed.as_secs_f64();
-        meters.observe(chore.as_str(), "run_seconds", labels(&[]), seconds);
     }
 
     /// Writes down what must outlive the peer: at once when an operator asked for something, and
@@ -233,20 +300,41 @@ impl Actor {
             return;
         }
         self.persisted_at = Some(Instant::now());
+        let spec = self.current.get();
         for (cycle, saved) in self.board.saved() {
             if self.persisted.get(&cycle) == Some(&saved) {
                 continue;
             }
-            let memory = &self.spec.services.memory;
-            match memory.save_schedule(self.spec.name.as_str(), &cycle, &saved).await {
+            let memory = &spec.services.memory;
+            match memory.save_schedule(spec.name.as_str(), &cycle, &saved).await {
                 Ok(()) => {
                     self.persisted.insert(cycle, saved);
                 }
                 Err(err) => {
                     let error = crate::error::chain(&err);
-                    warn!(chore = %self.spec.name, cycle, error, "schedule was not saved");
+                    warn!(chore = %spec.name, cycle, error, "schedule was not saved");
                 }
             }
         }
     }
+}
+
+fn report(spec: &Spec, cycle: &str, last: &LastRun) {
+    let (chore, iteration) = (&spec.name, last.iteration);
+    let (outcome, message) = (last.outcome.word(), last.outcome.message());
+    let elapsed = format!("{:.1?}", last.elapsed);
+    if last.outcome.succeeded() {
+        info!(%chore, cycle, iteration, elapsed, "run {outcome}");
+    } else {
+        warn!(%chore, cycle, iteration, elapsed, "run {outcome}: {message}");
+    }
+    let labels = |more: &[(&str, &str)]| {
+        let mut all = vec![("cycle".to_owned(), cycle.to_owned())];
+        all.extend(more.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
+        all
+    };
+    let meters = &spec.services.meters;
+    meters.count(chore.as_str(), "runs_total", labels(&[("outcome", outcome)]), 1);
+    let seconds = last.elapsed.as_secs_f64();
+    meters.observe(chore.as_str(), "run_seconds", labels(&[]), seconds);
 }

@@ -1,6 +1,7 @@
 //! The command line: what an operator types, and what it prints. Only this room, and those inside
 //! it, print or exit; none of them knows how a peer does what it is asked.
 
+mod change;
 mod control;
 mod demo;
 mod orders;
@@ -66,6 +67,21 @@ enum Command {
     Restart(Target),
     /// Ask a run in progress to wind down
     Cancel(Target),
+    /// Look at the chores directory now, and wait until what changed has taken over
+    ///
+    /// The peer follows the directory by itself; this tells when it is done, and what it did. What
+    /// was refused is tried again.
+    Reload {
+        /// Only wait for this chore: its file without `.wasm`
+        name: Option<String>,
+        /// Try again also what went back after failed runs
+        #[arg(long)]
+        force: bool,
+    },
+    /// Close a chore, and keep it unloaded, over restarts of the peer too, until `load`
+    Unload { name: String },
+    /// Load a chore that was unloaded
+    Load { name: String },
     /// Show the orders of this home, whether its peer runs or not
     Orders {
         #[command(subcommand)]
@@ -189,6 +205,9 @@ async fn with_home(out: &Out, home: Home, command: Command) -> Result<u8, Error>
         Command::Pause(target) => control::command(out, &home, Control::Pause, &target).await,
         Command::Restart(target) => control::command(out, &home, Control::Restart, &target).await,
         Command::Cancel(target) => control::command(out, &home, Control::Cancel, &target).await,
+        Command::Reload { name, force } => change::reload(out, &home, name.as_deref(), force).await,
+        Command::Unload { name } => change::unload(out, &home, &name).await,
+        Command::Load { name } => change::load(out, &home, &name).await,
         Command::Orders { what } => orders::show(out, &home, what).await,
         Command::Demo(_) | Command::Version => Ok(0),
     }

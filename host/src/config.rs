@@ -22,7 +22,7 @@ use self::document::Document;
 pub use self::document::{Error, Place, Problem};
 use crate::limits::{
     ARCHIVE_TTL, BACKOFF_FIRST, BACKOFF_INTERVALS_MAX, CHORE_MEMORY_BYTES, COMPILATIONS_AT_ONCE,
-    GRACE, SETTLED_KEPT, SHUTDOWN_BUDGET,
+    FOLDER_SCAN_EVERY, GRACE, PROBATION_RUNS, SETTLED_KEPT, SHUTDOWN_BUDGET,
 };
 use crate::node_id::NodeUrl;
 use crate::units;
@@ -110,6 +110,11 @@ pub struct Chores {
     /// At least a second.
     #[serde(with = "units::duration")]
     pub shutdown_budget: Duration,
+    /// At least a second.
+    #[serde(with = "units::duration")]
+    pub scan_interval: Duration,
+    /// Zero: a new version is good at once.
+    pub probation_runs: u32,
     pub limits: Limits,
     pub failure: Failure,
 }
@@ -120,6 +125,8 @@ impl Default for Chores {
             directory: PathBuf::from("chores"),
             compile_at_once: COMPILATIONS_AT_ONCE,
             shutdown_budget: SHUTDOWN_BUDGET,
+            scan_interval: FOLDER_SCAN_EVERY,
+            probation_runs: PROBATION_RUNS,
             limits: Limits::default(),
             failure: Failure::default(),
         }

@@ -7,6 +7,8 @@
 //! | `GET /metrics` | Prometheus text |
 //! | `POST /chores/{name}/trigger?cycle=&wait=` | a `Triggered`, when a run begins, or has ended |
 //! | `POST /chores/{name}/pause?cycle=`, `restart`, `cancel` | nothing, when it is done |
+//! | `POST /reload?force=`, `/chores/{name}/reload?force=` | each `Change`, when all is done |
+//! | `POST /chores/{name}/unload`, `load` | the same |
 //!
 //! Every error has the body `{"error": "..."}`.
 
@@ -25,7 +27,7 @@ pub use server::{Claim, Server, claim, serve};
 
 use crate::limits::SOCKET_PATH_BYTES_MAX;
 use crate::peer::{ControlError, Handle};
-use crate::status::{PeerStatus, Triggered};
+use crate::status::{Change, PeerStatus, Triggered};
 
 /// Why the control socket could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -65,6 +67,20 @@ pub trait Controls: Clone + Send + Sync + 'static {
         chore: &str,
         cycle: Option<&str>,
     ) -> impl Future<Output = Result<(), ControlError>> + Send;
+
+    /// As `Handle::reload`.
+    fn reload(
+        &self,
+        chore: Option<&str>,
+        force: bool,
+    ) -> impl Future<Output = Result<Vec<Change>, ControlError>> + Send;
+
+    /// As `Handle::unload`.
+    fn unload(&self, chore: &str)
+    -> impl Future<Output = Result<Vec<Change>, ControlError>> + Send;
+
+    /// As `Handle::load`.
+    fn load(&self, chore: &str) -> impl Future<Output = Result<Vec<Change>, ControlError>> + Send;
 }
 
 /// What an operator may ask of a chore's cycle, or of all its cycles, without waiting for a run.
@@ -117,5 +133,17 @@ impl Controls for Handle {
             Command::Restart => self.restart(chore, cycle).await,
             Command::Cancel => self.cancel(chore, cycle).await,
         }
+    }
+
+    async fn reload(&self, chore: Option<&str>, force: bool) -> Result<Vec<Change>, ControlError> {
+        Handle::reload(self, chore, force).await
+    }
+
+    async fn unload(&self, chore: &str) -> Result<Vec<Change>, ControlError> {
+        Handle::unload(self, chore).await
+    }
+
+    async fn load(&self, chore: &str) -> Result<Vec<Change>, ControlError> {
+        Handle::load(self, chore).await
     }
 }

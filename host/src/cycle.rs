@@ -190,6 +190,11 @@ impl Cycle {
         at.map(|at| at.max(now))
     }
 
+    /// The schedule in force, an override of its interval aside.
+    pub fn schedule(&self) -> &Schedule {
+        &self.schedule
+    }
+
     // Time.
 
     /// See "Time" at the head of this file: nothing has happened later than `now`.
@@ -301,6 +306,8 @@ impl Cycle {
                 self.wind_down(now, false, steps);
             }
             Control::Release => self.held = false,
+            Control::Forgive => self.forgive(),
+            Control::Due => self.make_tick(now, RunReason::Interval),
             Control::Reschedule(schedule) => self.reschedule(now, schedule),
             Control::Stop => self.stop(now, steps),
         }
@@ -384,8 +391,7 @@ impl Cycle {
         self.last_ended = Some(now);
         self.last_succeeded = Some(succeeded);
         if succeeded {
-            self.failures = 0;
-            self.failed_at = None;
+            self.forgive();
         } else if !rerun && running.winding_down.is_none_or(|why| why.timed_out) {
             self.failures = self.failures.saturating_add(1);
             self.failed_at = Some(now);
@@ -407,9 +413,20 @@ impl Cycle {
         self.waiters.extend(given_up.waiters);
         if given_up.run.reason == RunReason::Trigger {
             self.asked.get_or_insert(now);
-        } else if !self.paused && self.interval() != Interval::Off {
-            self.tick = Some(Tick { due: now, reason: given_up.run.reason });
+        } else {
+            self.make_tick(now, given_up.run.reason);
         }
+    }
+
+    fn make_tick(&mut self, now: Timestamp, reason: RunReason) {
+        if !self.paused && !self.stopping && self.interval() != Interval::Off {
+            self.tick = Some(Tick { due: now, reason });
+        }
+    }
+
+    fn forgive(&mut self) {
+        self.failures = 0;
+        self.failed_at = None;
     }
 
     fn wind_down(&mut self, now: Timestamp, timed_out: bool, steps: &mut Vec<Step>) {

@@ -6,12 +6,12 @@
 //! floor 8  main cli
 //! floor 7  control planet
 //! floor 6  peer
-//! floor 5  registry
+//! floor 5  registry folder
 //! floor 4  chore
 //! floor 3  runtime
 //! floor 2  bindings capability
-//! floor 1  identity signing order_stream transport kademlia database orders sql memory trust settlement intake uplink meters
-//! floor 0  error cycle plan package grant manifest config descriptor status limits name units clock node_id tidy
+//! floor 1  identity signing order_stream transport kademlia database orders sql memory trust settlement intake uplink meters components
+//! floor 0  error cycle plan package grant manifest config descriptor status limits name units clock node_id history tidy
 //! ```
 
 pub mod bindings;
@@ -19,13 +19,16 @@ pub mod capability;
 pub mod chore;
 pub mod cli;
 pub mod clock;
+pub mod components;
 pub mod config;
 pub mod control;
 pub mod cycle;
 pub mod database;
 pub mod descriptor;
 pub mod error;
+pub mod folder;
 pub mod grant;
+pub mod history;
 pub mod identity;
 pub mod intake;
 pub mod kademlia;

@@ -125,9 +125,6 @@ pub const GUEST_MESSAGE_BYTES_MAX: usize = 2 * 1024;
 /// What `describe` may answer, in bytes as the host copies it.
 pub const DESCRIBE_BYTES_MAX: usize = MIB;
 
-/// Compiled components that a process keeps, so that peers of one process share them.
-pub const PROGRAMS_KEPT_MAX: usize = 64;
-
 /// How often the schedule of a busy chore is written down.
 pub const SCHEDULE_SAVE_EVERY: Duration = Duration::from_secs(1);
 
@@ -379,9 +376,6 @@ pub const COMPONENT_NAMES_MAX: usize = 1_000;
 /// Sections of one component. A Rust chore has 250, each of a few items.
 pub const COMPONENT_SECTIONS_MAX: usize = 100_000;
 
-/// Entries of the chores directory that are looked at. A directory with more is another one.
-pub const CHORES_FILES_MAX: usize = 10_000;
-
 /// How often a peer deletes what it need not keep any longer.
 pub const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(3600);
 
@@ -442,3 +436,74 @@ pub const SQL_STREAMS_MAX: usize = DATABASE_READERS_MAX - 1;
 /// How often a running statement looks whether its time is up, in instructions of SQLite's machine:
 /// some 20 µs.
 pub const SQL_INSTRUCTIONS_PER_LOOK: i32 = 1_000;
+
+// Versions of a chore.
+
+/// Runs of a new version that are watched, unless the operator says otherwise: a first may succeed
+/// because there was nothing to do, and an hourly chore is trusted within half a day.
+pub const PROBATION_RUNS: u32 = 3;
+
+/// What is remembered of one chore's versions, in bytes: the config files of two of them, which
+/// JSON makes twice as long at most, and room for the rest.
+pub const HISTORY_BYTES_MAX: usize = 2 * 2 * CONFIG_BYTES_MAX as usize + MIB;
+
+/// Most runs of a new version that an operator can have watched.
+pub const PROBATION_RUNS_MAX: u32 = 1_000;
+
+// The registry.
+
+/// How long a peer that starts waits for its chores; those that take longer load on meanwhile.
+pub const LOAD_AT_START_MAX: Duration = Duration::from_secs(60);
+
+/// Commands that wait for the registry's task; more wait outside.
+pub const REGISTRY_COMMANDS_WAITING: usize = 64;
+
+/// How long a reload waits for files that are still being written: it is told to go on without.
+pub const RELOAD_SETTLE_MAX: Duration = Duration::from_secs(5);
+
+/// How long a reload, load or unload may take altogether: a run that drains for the longest grace,
+/// `open`, and a large component that is compiled without a cache.
+pub const RELOAD_TIMEOUT: Duration = Duration::from_secs(15 * 60);
+
+// The compiled-code cache.
+
+/// Compiled code that a home keeps, in bytes. A Rust chore has some hundred KB, a Python chore some
+/// 60 MB: enough for every chore and the versions it had before.
+pub const COMPILED_CACHE_BYTES_MAX: u64 = 512 * MIB as u64;
+
+/// Compiled code of one component, in bytes: it is read whole. A few times the largest component.
+pub const COMPILED_ENTRY_BYTES_MAX: u64 = 256 * MIB as u64;
+
+/// The secret that compiled code is authenticated with, in bytes: as many as its MAC has.
+pub const CACHE_SECRET_BYTES: usize = 32;
+
+// The chores directory.
+
+/// Entries of the chores directory that are looked at. A directory with more is another one.
+pub const CHORES_FILES_MAX: usize = 10_000;
+
+/// How often the chores directory is looked at without an event, unless the operator says otherwise:
+/// network file systems send none.
+pub const FOLDER_SCAN_EVERY: Duration = Duration::from_secs(30);
+
+/// How long after its first event the directory is looked at: one copy is a burst of events.
+pub const FOLDER_DEBOUNCE: Duration = Duration::from_millis(5);
+
+/// How long a file that was written must rest before it counts, and one that is missing before it is
+/// gone: a copy pauses for less, and a person does not notice.
+pub const FOLDER_SETTLE: Duration = Duration::from_millis(200);
+
+/// How long after a file's last change its times tell it from any later version: FAT, the coarsest,
+/// counts in two seconds.
+pub const FOLDER_STAMP_AGE_MIN: Duration = Duration::from_secs(2);
+
+/// How soon a directory that could not be read is tried again.
+pub const FOLDER_RETRY: Duration = Duration::from_secs(1);
+
+/// How many times as long as a look took events wait for the next one: a program that writes into a
+/// large directory without end costs a quarter of a core, not a whole one.
+pub const FOLDER_REST: u32 = 3;
+
+/// Bytes that one look keeps of the files it read, all together: what a handful of chores has. The
+/// rest is read again when its turn comes.
+pub const FOLDER_BYTES_KEPT_MAX: u64 = 256 * MIB as u64;

@@ -1,14 +1,16 @@
-//! What the peer remembers of its chores over a restart: what each saved for its next call, and
-//! where each of its cycles stood. It knows neither chore nor cycle, only their names.
+//! What the peer remembers of its chores over a restart: what each saved for its next call, where
+//! each of its cycles stood, and which versions of it there were. It knows neither chore nor cycle,
+//! only their names.
 
 use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::database::{self, Database};
-use crate::limits::{SCHEDULE_BYTES_MAX, STATE_BYTES_MAX};
+use crate::limits::{HISTORY_BYTES_MAX, SCHEDULE_BYTES_MAX, STATE_BYTES_MAX};
 
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE state (
         chore TEXT NOT NULL PRIMARY KEY,
         data BLOB NOT NULL,
@@ -20,7 +22,26 @@ const MIGRATIONS: &[&str] = &["
         saved TEXT NOT NULL,
         PRIMARY KEY (chore, cycle)
     ) STRICT, WITHOUT ROWID;
-"];
+    ",
+    // No row in `good_state`: nothing is kept. A row of NULLs: kept is that there was no state.
+    "
+    CREATE TABLE history (
+        chore TEXT NOT NULL PRIMARY KEY,
+        record TEXT NOT NULL
+    ) STRICT;
+    CREATE TABLE good_state (
+        chore TEXT NOT NULL PRIMARY KEY,
+        data BLOB,
+        version TEXT,
+        CHECK ((data IS NULL) = (version IS NULL))
+    ) STRICT;
+    ",
+];
+
+/// The join makes a row of NULLs where there is no state.
+const KEEP_STATE: &str = "INSERT OR REPLACE INTO good_state (chore, data, version)
+    SELECT one.chore, state.data, state.version
+    FROM (SELECT ?1 AS chore) AS one LEFT JOIN state ON state.chore = one.chore";
 
 /// Why something is not remembered.
 #[derive(Debug, thiserror::Error)]
@@ -105,6 +126,78 @@ impl Memory {
         Ok(())
     }
 
+    /// Each chore of which there is a history, with its text, by name.
+    pub async fn load_histories(&self) -> Result<Vec<(String, String)>, Error> {
+        let load = |connection: &Connection| {
+            let sql = "SELECT chore, record FROM history ORDER BY chore";
+            let mut statement = connection.prepare_cached(sql)?;
+            let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            rows.collect()
+        };
+        Ok(self.0.read(load).await?)
+    }
+
+    /// At most [`HISTORY_BYTES_MAX`] bytes.
+    pub async fn save_history(&self, chore: &str, record: String) -> Result<(), Error> {
+        fits("the history", chore, record.len(), HISTORY_BYTES_MAX)?;
+        let chore = chore.to_owned();
+        let save = move |connection: &Connection| {
+            let sql = "INSERT OR REPLACE INTO history (chore, record) VALUES (?1, ?2)";
+            connection.prepare_cached(sql)?.execute(params![chore, record])
+        };
+        self.0.write(save).await?;
+        Ok(())
+    }
+
+    /// That there was none is no error.
+    pub async fn remove_history(&self, chore: &str) -> Result<(), Error> {
+        self.remove(chore, "DELETE FROM history WHERE chore = ?1").await
+    }
+
+    /// Keeps a copy of the chore's present state, also that it has none, as the state of its good
+    /// version. It replaces an earlier copy.
+    pub async fn keep_state(&self, chore: &str) -> Result<(), Error> {
+        let chore = chore.to_owned();
+        let keep =
+            move |connection: &Connection| connection.prepare_cached(KEEP_STATE)?.execute([chore]);
+        self.0.write(keep).await?;
+        Ok(())
+    }
+
+    /// Exchanges the present state and the copy, in one transaction, so that doing it again undoes
+    /// it. False, and nothing changed, if there was no copy.
+    pub async fn swap_state(&self, chore: &str) -> Result<bool, Error> {
+        let chore = chore.to_owned();
+        let swap = move |connection: &Connection| {
+            let sql = "SELECT data, version FROM good_state WHERE chore = ?1";
+            let copy = |row: &rusqlite::Row| Ok((row.get(0)?, row.get(1)?));
+            let copy: Option<(Option<Vec<u8>>, Option<String>)> =
+                connection.prepare_cached(sql)?.query_row([&chore], copy).optional()?;
+            let Some((data, version)) = copy else { return Ok(false) };
+            connection.prepare_cached(KEEP_STATE)?.execute([&chore])?;
+            connection.prepare_cached("DELETE FROM state WHERE chore = ?1")?.execute([&chore])?;
+            if data.is_some() {
+                let sql = "INSERT INTO state (chore, data, version) VALUES (?1, ?2, ?3)";
+                connection.prepare_cached(sql)?.execute(params![chore, data, version])?;
+            }
+            Ok(true)
+        };
+        Ok(self.0.write(swap).await?)
+    }
+
+    /// That there was no copy is no error.
+    pub async fn drop_kept_state(&self, chore: &str) -> Result<(), Error> {
+        self.remove(chore, "DELETE FROM good_state WHERE chore = ?1").await
+    }
+
+    async fn remove(&self, chore: &str, sql: &'static str) -> Result<(), Error> {
+        let chore = chore.to_owned();
+        let remove =
+            move |connection: &Connection| connection.prepare_cached(sql)?.execute([chore]);
+        self.0.write(remove).await?;
+        Ok(())
+    }
+
     /// Writes down what is under way and closes the file. Later calls fail.
     pub async fn close(&self) -> Result<(), Error> {
         Ok(self.0.close().await?)
@@ -169,5 +262,87 @@ mod tests {
         let saved = "x".repeat(SCHEDULE_BYTES_MAX + 1);
         let err = memory.save_schedule("a", "main", &saved).await.unwrap_err();
         assert!(matches!(err, Error::TooLarge { what: "a schedule", .. }), "{err}");
+    }
+    #[tokio::test]
+    async fn histories_outlive_the_peer() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("peer.db");
+        let memory = Memory::open(&path).await.unwrap();
+        for (chore, record) in [("b", "{1}"), ("a", "{2}"), ("b", "{3}"), ("c", "{4}")] {
+            memory.save_history(chore, record.into()).await.unwrap();
+        }
+        let err = memory.save_history("a", "x".repeat(HISTORY_BYTES_MAX + 1)).await.unwrap_err();
+        assert!(matches!(err, Error::TooLarge { what: "the history", .. }), "{err}");
+        memory.remove_history("c").await.unwrap();
+        memory.remove_history("c").await.unwrap();
+        memory.close().await.unwrap();
+
+        let memory = Memory::open(&path).await.unwrap();
+        let found = memory.load_histories().await.unwrap();
+        assert_eq!(found, [("a".into(), "{2}".into()), ("b".into(), "{3}".into())]);
+    }
+
+    #[tokio::test]
+    async fn the_good_versions_state_comes_back_as_it_was() {
+        /// What is done to chore "a", with the byte that is saved.
+        #[derive(Clone, Copy, Debug)]
+        enum Do {
+            Save(u8),
+            Keep,
+            Drop,
+        }
+        use Do::{Drop, Keep, Save};
+        for (steps, restored, state) in [
+            (&[Save(1), Keep, Save(2)][..], true, Some(1)),
+            (&[Keep, Save(2)], true, None),
+            (&[Keep], true, None),
+            (&[Save(1), Keep], true, Some(1)),
+            (&[Save(1)], false, Some(1)),
+            (&[Save(1), Keep, Save(2), Keep, Save(3)], true, Some(2)),
+            (&[Keep, Save(1), Keep, Save(2)], true, Some(1)),
+            (&[Save(1), Keep, Save(2), Drop], false, Some(2)),
+            (&[Drop], false, None),
+        ] {
+            let home = tempfile::tempdir().unwrap();
+            let path = home.path().join("peer.db");
+            let memory = Memory::open(&path).await.unwrap();
+            memory.save_state("b", vec![9], "9.0.0").await.unwrap();
+            for step in steps {
+                match step {
+                    Save(byte) => memory.save_state("a", vec![*byte], &format!("{byte}.0.0")).await,
+                    Keep => memory.keep_state("a").await,
+                    Drop => memory.drop_kept_state("a").await,
+                }
+                .unwrap();
+            }
+            memory.close().await.unwrap();
+
+            let memory = Memory::open(&path).await.unwrap();
+            let before = memory.load_state("a").await.unwrap();
+            assert_eq!(memory.swap_state("a").await.unwrap(), restored, "{steps:?}");
+            let state =
+                state.map(|byte| State { data: vec![byte], version: format!("{byte}.0.0") });
+            assert_eq!(memory.load_state("a").await.unwrap(), state, "{steps:?}");
+            assert_eq!(memory.swap_state("a").await.unwrap(), restored, "{steps:?}");
+            assert_eq!(memory.load_state("a").await.unwrap(), before, "{steps:?}: undone");
+            assert_eq!(memory.load_state("b").await.unwrap().unwrap().data, [9], "{steps:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_older_database_is_brought_up_to_date() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("peer.db");
+        let older = Memory(Database::open(&path, &MIGRATIONS[..1]).await.unwrap());
+        older.save_state("a", vec![1], "1.0.0").await.unwrap();
+        older.save_schedule("a", "main", "{1}").await.unwrap();
+        older.close().await.unwrap();
+
+        let memory = Memory::open(&path).await.unwrap();
+        assert_eq!(memory.load_state("a").await.unwrap().unwrap().version, "1.0.0");
+        assert_eq!(memory.load_schedules("a").await.unwrap().len(), 1);
+        assert_eq!(memory.load_histories().await.unwrap(), []);
+        memory.keep_state("a").await.unwrap();
+        assert!(memory.swap_state("a").await.unwrap());
     }
 }

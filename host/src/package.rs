@@ -7,8 +7,10 @@
 mod tests;
 
 use std::fmt;
+use std::str::FromStr;
 
 use ring::digest::{SHA256, digest};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use wasmparser::{Chunk, Parser, Payload};
 
 use crate::limits::{COMPONENT_BYTES_MAX, COMPONENT_NAMES_MAX, COMPONENT_SECTIONS_MAX};
@@ -25,6 +27,9 @@ const HEADER_BYTES: usize = 8;
 const MODULE: [u8; 4] = [1, 0, 0, 0];
 /// Version 13, layer 1. Other versions with layer 1 are components of another time.
 const COMPONENT: [u8; 4] = [13, 0, 1, 0];
+
+/// A digest in full, as text.
+const DIGEST_DIGITS: usize = 64;
 
 /// How many exports an error names.
 const EXPORTS_NAMED_MAX: usize = 5;
@@ -62,8 +67,13 @@ pub enum Error {
     OtherVersion { found: String, advice: &'static str },
 }
 
-/// The SHA-256 of a component's bytes. Its text is the first 12 hexadecimal digits, which tell
-/// builds apart at a glance; [`Digest::hex`] has all.
+/// Text that is no digest.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0} is no digest, which has {DIGEST_DIGITS} hexadecimal digits")]
+pub struct NotADigest(String);
+
+/// The SHA-256 of a component's bytes. People see the first 12 hexadecimal digits, which tell
+/// builds apart at a glance; [`Digest::hex`] has all, and so has what is written down and read.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest([u8; 32]);
 
@@ -93,6 +103,37 @@ impl fmt::Display for Digest {
 impl fmt::Debug for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.hex())
+    }
+}
+
+impl FromStr for Digest {
+    type Err = NotADigest;
+
+    /// Reads all 64 digits.
+    fn from_str(text: &str) -> Result<Digest, NotADigest> {
+        let wrong = || NotADigest(quote(text));
+        // Looked at first, because a number may also begin with "+".
+        if text.len() != DIGEST_DIGITS || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(wrong());
+        }
+        let mut found = [0; DIGEST_DIGITS / 2];
+        for (at, byte) in found.iter_mut().enumerate() {
+            let digits = text.get(2 * at..2 * at + 2).ok_or_else(wrong)?;
+            *byte = u8::from_str_radix(digits, 16).map_err(|_| wrong())?;
+        }
+        Ok(Digest(found))
+    }
+}
+
+impl Serialize for Digest {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.hex())
+    }
+}
+
+impl<'de> Deserialize<'de> for Digest {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Digest, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
 }
 

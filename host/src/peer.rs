@@ -30,7 +30,7 @@ use crate::orders::{self, Orders};
 use crate::registry::{self, Registry};
 use crate::runtime::{self, Runtime};
 use crate::settlement::{self, Manner, Settlement};
-use crate::status::{PeerStatus, Triggered};
+use crate::status::{Change, PeerStatus, Triggered};
 use crate::transport::{self, Ended, Routes, Server, ServerOptions, Transport};
 use crate::trust::{self, Trust};
 
@@ -99,6 +99,13 @@ struct Shared {
     started: Timestamp,
 }
 
+/// Compiled code is kept in the home, where nobody else can write.
+fn runtime_options(home: &Home, config: &Config) -> runtime::Options {
+    let place = runtime::cache::Place { directory: home.compiled(), secret: home.cache_secret() };
+    let compilations_at_once = config.chores.compile_at_once;
+    runtime::Options { compilations_at_once, cache: Some(place) }
+}
+
 impl Peer {
     /// Starts the rooms from the ground up: databases, transport, what others call, chores. A chore
     /// that cannot be loaded is no failure of the peer: its status says why.
@@ -140,17 +147,16 @@ impl Peer {
             }
             None => None,
         };
-        let runtime = match runtime {
-            Some(runtime) => runtime,
-            None => Runtime::with_compilations(config.chores.compile_at_once)?,
-        };
+        let own = || Runtime::with(runtime_options(&home, &config));
+        let runtime = runtime.map_or_else(own, Ok)?;
         // Nobody should wait for a chore that compiles.
         server.iter().for_each(Server::serve);
 
         let meters = Meters::new();
-        let registry = Registry::load(registry::Options {
+        let registry = Registry::start(registry::Options {
             directory: home.root().join(&config.chores.directory),
             databases: home.databases(),
+            components: home.components(),
             config: config.chores.clone(),
             node: identity.id(),
             runtime,
@@ -257,6 +263,7 @@ impl Handle {
             node: self.0.node.clone(),
             listen: self.0.listen.clone(),
             started: self.0.started,
+            problem: self.0.registry.problem(),
             chores: self.0.registry.status(),
         }
     }
@@ -274,6 +281,26 @@ impl Handle {
         wait: bool,
     ) -> Result<Triggered, ControlError> {
         self.0.registry.trigger(chore, cycle, wait).await
+    }
+
+    /// Looks at the chores directory now, and answers with what has changed when all is done; with
+    /// a name, only that chore is waited for. What was refused is tried again, with `force` also
+    /// what is in quarantine.
+    pub async fn reload(
+        &self,
+        chore: Option<&str>,
+        force: bool,
+    ) -> Result<Vec<Change>, ControlError> {
+        self.0.registry.reload(chore, force).await
+    }
+
+    /// Closes a chore until [`Handle::load`], over restarts of the peer too.
+    pub async fn unload(&self, chore: &str) -> Result<Vec<Change>, ControlError> {
+        self.0.registry.unload(chore).await
+    }
+
+    pub async fn load(&self, chore: &str) -> Result<Vec<Change>, ControlError> {
+        self.0.registry.load(chore).await
     }
 
     /// As every control below: of one cycle, or of all if none is named.

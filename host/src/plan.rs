@@ -1,5 +1,9 @@
-//! What to do with the chores directory as it was found: which names to load, and which files to
-//! refuse and why. A pure decision; it reads no file, and knows nothing of what is loaded.
+//! What becomes of the chores directory as it was found, and of what runs: which names to load, to
+//! replace, to configure anew or to unload, and which files to refuse and why. A pure decision; it
+//! reads no file, and changes nothing.
+//!
+//! Bytes decide, by their digests, not events or times: the same listing twice plans nothing new.
+//! What cannot be loaded never disturbs what runs; only a component file that is gone unloads.
 
 #[cfg(test)]
 mod tests;
@@ -9,12 +13,19 @@ use std::ffi::{OsStr, OsString};
 
 use crate::limits::{COMPONENT_BYTES_MAX, CONFIG_BYTES_MAX};
 use crate::name::{self, ChoreName, quote};
+use crate::package::Digest;
 use crate::units::format_size;
 
 /// What a directory entry is, links followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    File,
+    File(Digest),
+    /// A file with more bytes than are read.
+    TooLarge,
+    /// Still being written.
+    Changing,
+    /// It was here a moment ago and may come back: some tools delete and create.
+    Gone,
     Directory,
     /// A FIFO, socket, device, or a link that leads nowhere or out of the directory.
     Other,
@@ -31,14 +42,52 @@ pub struct Found {
     pub size: u64,
 }
 
+/// The bytes that decide.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pair {
+    pub component: Digest,
+    /// When `None`, there is no config file.
+    pub manifest: Option<Digest>,
+}
+
+/// What is known of one name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Known {
+    pub running: Option<Pair>,
+    /// Tried before, and refused: not tried again until other bytes are there.
+    pub refused: Option<Pair>,
+    /// By the operator, until the operator loads it.
+    pub unloaded: bool,
+    /// A change is under way.
+    pub busy: bool,
+}
+
+/// What to load.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Files {
+    pub component: OsString,
+    pub manifest: Option<OsString>,
+    pub pair: Pair,
+}
+
 /// What becomes of one name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Read the component, and the config file if there is one.
-    Load { name: ChoreName, component: OsString, manifest: Option<OsString> },
-    /// Not to be loaded; what runs under this name goes on.
-    Refuse { file: OsString, reason: Reason },
-    /// Nothing to do, but worth a word.
+    /// Nothing runs under this name.
+    Load { name: ChoreName, files: Files },
+    /// Another component runs.
+    Replace { name: ChoreName, files: Files },
+    /// The same component runs, with another config file or another absence of one.
+    Reconfigure { name: ChoreName, files: Files },
+    /// It runs, and its component file is gone.
+    Unload { name: ChoreName },
+    /// Nothing to do: the same bytes, refused before, unloaded by the operator, busy, or still
+    /// changing; `pair` is what was found where that was looked at.
+    Keep { name: ChoreName, pair: Option<Pair> },
+    /// Not to be loaded; what runs under this name goes on. `name` is `None` when the file's name is
+    /// no chore's.
+    Refuse { file: OsString, name: Option<ChoreName>, reason: Reason },
+    /// A config file without a component: nothing to do, but worth a word.
     Note { file: OsString, reason: Reason },
 }
 
@@ -65,7 +114,7 @@ pub enum Reason {
     NoComponent(String),
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Part {
     Component,
     Manifest,
@@ -87,19 +136,37 @@ impl Part {
     }
 }
 
-/// One verdict for each component, and for each config file that has none, in the order of their
-/// names. The order of `found` does not matter.
+/// Worth reading: a component or a config file by its name. Hidden files, and those that end with
+/// neither `.wasm` nor `.toml` in any case, belong to somebody else.
+pub fn is_ours(file_name: &OsStr) -> bool {
+    split(file_name).is_some()
+}
+
+/// How many bytes such a file may have; 0 for one that is not ours.
+pub(crate) fn bytes_max(file_name: &OsStr) -> u64 {
+    split(file_name).map_or(0, |(_, part)| part.bytes_max())
+}
+
+/// One verdict for each name that has a component or runs, one for each component of a name that
+/// several have, and a note for each config file that has no component; in the order of names. The
+/// order of `found` does not matter.
 ///
 /// Files count as one chore if their names are the same in lower case, because on some systems they
-/// are; then none of them is loaded. Hidden files, and those that end with neither `.wasm` nor
-/// `.toml`, belong to somebody else.
-pub fn plan(found: &[Found]) -> Vec<Verdict> {
-    let mut chores: BTreeMap<String, Vec<(Part, &Found)>> = BTreeMap::new();
+/// are; then none of them is loaded, and what runs under the name in lower case goes on.
+pub fn plan(found: &[Found], known: &BTreeMap<ChoreName, Known>) -> Vec<Verdict> {
+    let mut chores: BTreeMap<String, Chore> = BTreeMap::new();
     for file in found {
         let Some((stem, part)) = split(&file.file_name) else { continue };
-        chores.entry(stem.to_lowercase()).or_default().push((part, file));
+        let chore = chores.entry(stem.to_lowercase()).or_default();
+        match part {
+            Part::Component => chore.components.push(file),
+            Part::Manifest => chore.manifests.push(file),
+        }
     }
-    chores.into_values().flat_map(decide).collect()
+    for (name, known) in known {
+        chores.entry(name.as_str().to_owned()).or_default().known = Some((name, known));
+    }
+    chores.into_values().flat_map(Chore::decide).collect()
 }
 
 /// Its name without the extension, if it is a component or a config file.
@@ -116,59 +183,135 @@ fn split(file_name: &OsStr) -> Option<(String, Part)> {
     Some((stem.to_owned(), part))
 }
 
-/// What becomes of the files of one name, in lower case.
-fn decide(mut files: Vec<(Part, &Found)>) -> Vec<Verdict> {
-    files.sort_by_key(|(part, found)| (*part, &found.file_name));
-    let of = |wanted: Part| {
-        let files = files.iter().filter(move |(part, _)| *part == wanted);
-        files.map(|(_, found)| *found).collect::<Vec<_>>()
-    };
-    let (components, manifests) = (of(Part::Component), of(Part::Manifest));
-    let file = |found: &Found| found.file_name.clone();
-    if components.is_empty() {
-        let note = |found: &&Found| {
-            let component = OsString::from(&found.file_name);
-            let component = std::path::Path::new(&component).with_extension("wasm");
-            let reason = Reason::NoComponent(quote(&component.to_string_lossy()));
-            Verdict::Note { file: file(found), reason }
-        };
-        return manifests.iter().map(note).collect();
-    }
-    for several in [&components, &manifests] {
-        if several.len() > 1 {
-            let names: Vec<String> =
-                several.iter().map(|found| quote(&found.file_name.to_string_lossy())).collect();
-            let reason = Reason::OneName(names.join(", "));
-            let refuse =
-                |found: &&Found| Verdict::Refuse { file: file(found), reason: reason.clone() };
-            return components.iter().map(refuse).collect();
-        }
-    }
-    let (component, manifest) = (components[0], manifests.first().copied());
-    let name = check(component, Part::Component);
-    let manifest = manifest.map(|found| check(found, Part::Manifest).map(|_| file(found)));
-    let verdict = match (name, manifest.transpose()) {
-        (Ok(name), Ok(manifest)) => Verdict::Load { name, component: file(component), manifest },
-        (Err(reason), _) | (_, Err(reason)) => Verdict::Refuse { file: file(component), reason },
-    };
-    vec![verdict]
+/// All there is about one name in lower case.
+#[derive(Default)]
+struct Chore<'a> {
+    components: Vec<&'a Found>,
+    manifests: Vec<&'a Found>,
+    known: Option<(&'a ChoreName, &'a Known)>,
 }
 
-fn check(found: &Found, part: Part) -> Result<ChoreName, Reason> {
+impl Chore<'_> {
+    fn decide(mut self) -> Vec<Verdict> {
+        if let Some((name, known)) = self.known
+            && known.busy
+        {
+            return vec![Verdict::Keep { name: name.clone(), pair: None }];
+        }
+        for files in [&mut self.components, &mut self.manifests] {
+            present(files);
+        }
+        let Some(component) = self.components.first() else { return self.absent() };
+        for several in [&self.components, &self.manifests] {
+            if several.len() > 1 {
+                let names: Vec<String> = several.iter().map(|found| shown(found)).collect();
+                let reason = Reason::OneName(names.join(", "));
+                let refuse = |found: &&Found| refuse(found, reason.clone());
+                return self.components.iter().map(refuse).collect();
+            }
+        }
+        let manifest = self.manifests.first().copied();
+        vec![self.one(component, manifest).unwrap_or_else(|reason| refuse(component, reason))]
+    }
+
+    /// There is no component file.
+    fn absent(&self) -> Vec<Verdict> {
+        let mut verdicts = Vec::new();
+        if let Some((name, Known { running: Some(_), unloaded, .. })) = self.known {
+            let name = name.clone();
+            verdicts.push(match unloaded {
+                true => Verdict::Keep { name, pair: None },
+                false => Verdict::Unload { name },
+            });
+        }
+        let settled = self.manifests.iter().filter(|found| !found.kind.is_settling());
+        verdicts.extend(settled.map(|found| {
+            let component = std::path::Path::new(&found.file_name).with_extension("wasm");
+            let reason = Reason::NoComponent(quote(&component.to_string_lossy()));
+            Verdict::Note { file: found.file_name.clone(), reason }
+        }));
+        verdicts
+    }
+
+    fn one(&self, component: &Found, manifest: Option<&Found>) -> Result<Verdict, Reason> {
+        let name = chore_name(component, Part::Component)?;
+        let Known { running, refused, unloaded, .. } =
+            self.known.map(|(_, known)| known.clone()).unwrap_or_default();
+        let settling =
+            component.kind.is_settling() || manifest.is_some_and(|found| found.kind.is_settling());
+        if settling || unloaded {
+            return Ok(Verdict::Keep { name, pair: None });
+        }
+        if let Some(manifest) = manifest {
+            chore_name(manifest, Part::Manifest)?;
+        }
+        let pair = Pair {
+            component: digest(component, Part::Component)?,
+            manifest: manifest.map(|found| digest(found, Part::Manifest)).transpose()?,
+        };
+        if running == Some(pair) || refused == Some(pair) {
+            return Ok(Verdict::Keep { name, pair: Some(pair) });
+        }
+        let files = Files {
+            component: component.file_name.clone(),
+            manifest: manifest.map(|found| found.file_name.clone()),
+            pair,
+        };
+        Ok(match running {
+            None => Verdict::Load { name, files },
+            Some(running) if running.component == pair.component => {
+                Verdict::Reconfigure { name, files }
+            }
+            Some(_) => Verdict::Replace { name, files },
+        })
+    }
+}
+
+impl Kind {
+    fn is_settling(self) -> bool {
+        matches!(self, Kind::Changing | Kind::Gone)
+    }
+}
+
+/// In the order of their names, and without those that are gone if others are there: a file that was
+/// renamed is no twin of itself.
+fn present(files: &mut Vec<&Found>) {
+    files.sort_by_key(|found| &found.file_name);
+    if files.iter().any(|found| found.kind != Kind::Gone) {
+        files.retain(|found| found.kind != Kind::Gone);
+    } else {
+        files.truncate(1);
+    }
+}
+
+fn shown(found: &Found) -> String {
+    quote(&found.file_name.to_string_lossy())
+}
+
+fn refuse(found: &Found, reason: Reason) -> Verdict {
+    let name = found.file_name.to_str().and_then(|text| text.rsplit_once('.'));
+    let name = name.and_then(|(stem, _)| ChoreName::new(stem).ok());
+    Verdict::Refuse { file: found.file_name.clone(), name, reason }
+}
+
+fn chore_name(found: &Found, part: Part) -> Result<ChoreName, Reason> {
     let text = found.file_name.to_str().ok_or(Reason::NotText)?;
     let (stem, extension) = text.rsplit_once('.').unwrap_or((text, ""));
     let name = ChoreName::new(stem)?;
     if extension != part.extension() {
         return Err(Reason::Extension(quote(extension)));
     }
-    let shown = quote(text);
+    Ok(name)
+}
+
+fn digest(found: &Found, part: Part) -> Result<Digest, Reason> {
+    let file = shown(found);
     match found.kind {
-        Kind::File if found.size > part.bytes_max() => {
-            Err(Reason::TooLarge { file: shown, bytes: found.size, max: part.bytes_max() })
-        }
-        Kind::File => Ok(name),
-        Kind::Directory => Err(Reason::Directory(shown)),
-        Kind::Other => Err(Reason::NotAFile(shown)),
-        Kind::Unreadable => Err(Reason::Unreadable(shown)),
+        Kind::File(digest) => Ok(digest),
+        Kind::TooLarge => Err(Reason::TooLarge { file, bytes: found.size, max: part.bytes_max() }),
+        Kind::Directory => Err(Reason::Directory(file)),
+        Kind::Unreadable => Err(Reason::Unreadable(file)),
+        // What is settling was kept before.
+        Kind::Other | Kind::Changing | Kind::Gone => Err(Reason::NotAFile(file)),
     }
 }

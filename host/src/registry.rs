@@ -1,12 +1,16 @@
-//! The only room that loads and unloads chores. It knows no config file of the peer, and nobody who
-//! asks.
+//! The only room that loads, replaces and unloads chores. It knows no config file of the peer, and
+//! nobody who asks.
 //!
-//! Chores are loaded side by side, so that one that takes its time to open holds up no other. One
-//! that cannot be loaded is kept by name with the reason, for whoever looks.
+//! One task, the keeper, follows the chores directory and takes commands. It decides with `plan`,
+//! and begins a change for each chore that needs one: one at a time for a chore, and side by side
+//! for several, so that one that takes its time holds up no other. What cannot be loaded is kept by
+//! name with the reason, for whoever looks.
 
+mod change;
 mod describe;
-mod folder;
-mod load;
+mod entry;
+mod keeper;
+mod prepare;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -14,25 +18,40 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::future::join_all;
-use tokio::time::{Instant, timeout_at};
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
 
 use crate::bindings::lifecycle::CloseReason;
 use crate::chore::{self, Board, Chore};
+use crate::components::{self, Components};
 use crate::config::Chores;
+use crate::error::chain;
+use crate::folder::{self, Folder};
 use crate::kademlia::Kademlia;
-use crate::limits::CLOSE_TIMEOUT;
-use crate::memory::Memory;
+use crate::limits::{CLOSE_TIMEOUT, LOAD_AT_START_MAX, REGISTRY_COMMANDS_WAITING};
+use crate::memory::{self, Memory};
 use crate::meters::Meters;
-use crate::name::nearest;
+use crate::name::{ChoreName, nearest};
 use crate::node_id::NodeId;
 use crate::orders::Orders;
-use crate::plan::Verdict;
 use crate::runtime::Runtime;
-use crate::status::{ChoreStatus, Triggered};
+use crate::status::{Change, ChoreStatus, Triggered};
 use crate::transport::Transport;
+use entry::Entry;
+use keeper::{Command, Keeper};
 
-pub use folder::Error;
+/// Why no chores can be kept.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Folder(#[from] folder::Error),
+    #[error(transparent)]
+    Components(#[from] components::Error),
+    #[error("the histories of chores")]
+    Memory(#[from] memory::Error),
+}
 
 /// Why a control was not carried out.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -43,6 +62,11 @@ pub enum ControlError {
     UnknownCycle(#[from] chore::ControlError),
     #[error("chore {name} is not loaded: {reason}")]
     Refused { name: String, reason: String },
+    /// The chores directory cannot be read.
+    #[error("{0}")]
+    Folder(String),
+    #[error("remember it over a restart of the peer: {0}")]
+    Memory(String),
     #[error("the peer is closing: no run will come")]
     Stopped,
 }
@@ -57,6 +81,8 @@ pub struct Options {
     pub directory: PathBuf,
     /// Where each chore's own database goes, as `NAME.db`. It exists.
     pub databases: PathBuf,
+    /// Where copies of components go, so that there is something to go back to.
+    pub components: PathBuf,
     pub config: Chores,
     /// Jitter differs from node to node.
     pub node: NodeId,
@@ -71,89 +97,73 @@ pub struct Options {
 
 /// The chores of one peer. Clones share them.
 #[derive(Clone)]
-pub struct Registry(Arc<Inner>);
+pub struct Registry {
+    inner: Arc<Inner>,
+    commands: mpsc::Sender<Command>,
+    keeper: Arc<Mutex<Option<AbortOnDropHandle<()>>>>,
+}
 
 struct Inner {
     options: Options,
-    entries: Mutex<BTreeMap<String, Entry>>,
+    components: Components,
+    shelf: Mutex<Shelf>,
+    /// A chore wants to go back, or its history is to be written down.
+    nudge: Notify,
 }
 
-/// One component of the chores directory.
-struct Entry {
-    digest: String,
-    version: String,
-    about: String,
-    grants: Vec<String>,
-    standing: Standing,
-}
-
-enum Standing {
-    Loaded(Chore),
-    /// Controls still answer.
-    Closed(Arc<Board>),
-    Refused {
-        reason: String,
-    },
+#[derive(Default)]
+struct Shelf {
+    entries: BTreeMap<ChoreName, Entry>,
+    /// Files whose names are no chore's, and why.
+    misnamed: BTreeMap<String, String>,
+    /// Why the directory cannot be followed; empty if it can.
+    problem: String,
 }
 
 impl Registry {
-    /// Loads what is in the chores directory. Fails only if the directory cannot be read; what is
-    /// wrong with one chore stands in its status.
-    pub async fn load(options: Options) -> Result<Registry, Error> {
-        let verdicts = folder::list(options.directory.clone()).await?;
-        let registry = Registry(Arc::new(Inner { options, entries: Mutex::default() }));
-        join_all(verdicts.into_iter().map(|verdict| registry.carry_out(verdict))).await;
-        Ok(registry)
-    }
-
-    async fn carry_out(&self, verdict: Verdict) {
-        let options = &self.0.options;
-        let (name, entry) = match verdict {
-            Verdict::Load { name, component, manifest } => {
-                let files = load::Files { name: name.clone(), component, manifest };
-                let begun = Instant::now();
-                let entry = load::load(options, files).await;
-                if let Standing::Loaded(chore) = &entry.standing {
-                    let (version, digest) = (&chore.spec().version, &entry.digest[..12]);
-                    let elapsed = format!("{:.1?}", begun.elapsed());
-                    info!(chore = %name, version, digest, elapsed, "chore loaded");
-                }
-                (name.as_str().to_owned(), entry)
-            }
-            Verdict::Refuse { file, reason } => {
-                let name = file.to_string_lossy().into_owned();
-                (name, Entry::refused(String::new(), reason.to_string()))
-            }
-            Verdict::Note { file, reason } => {
-                warn!(file = %file.to_string_lossy(), "not used: {reason}");
-                return;
-            }
-        };
-        if let Standing::Refused { reason } = &entry.standing {
-            warn!(chore = name, "chore not loaded: {reason}");
+    /// Loads what is in the chores directory, and follows it from here on. Fails only if the
+    /// directory cannot be read; what is wrong with one chore stands in its status.
+    ///
+    /// Returns when every chore is loaded or refused, or after [`LOAD_AT_START_MAX`].
+    pub async fn start(options: Options) -> Result<Registry, Error> {
+        let components = Components::open(options.components.clone()).await?;
+        let entries = entry::remembered(&options.memory).await?;
+        let shelf = Mutex::new(Shelf { entries, ..Shelf::default() });
+        let folder = Folder::open(options.directory.clone(), options.config.scan_interval);
+        let inner = Arc::new(Inner { options, components, shelf, nudge: Notify::new() });
+        let (commands, taken) = mpsc::channel(REGISTRY_COMMANDS_WAITING);
+        let mut keeper = Keeper::new(inner.clone(), folder, taken);
+        let loaded = keeper.first_look().await?;
+        let keeper = AbortOnDropHandle::new(tokio::spawn(keeper.keep()));
+        if timeout(LOAD_AT_START_MAX, loaded).await.is_err() {
+            warn!("not all chores are loaded yet: the peer goes on without them meanwhile");
         }
-        self.entries().insert(name, entry);
+        Ok(Registry { inner, commands, keeper: Arc::new(Mutex::new(Some(keeper))) })
     }
 
     /// By name. Never waits for a run.
     pub fn status(&self) -> Vec<ChoreStatus> {
-        self.entries().iter().map(|(name, entry)| entry.status(name)).collect()
+        let shelf = self.inner.shelf();
+        let misnamed = shelf.misnamed.iter().map(|(file, reason)| entry::misnamed(file, reason));
+        let entries = shelf.entries.iter().map(|(name, entry)| entry.status(name));
+        let mut all: Vec<ChoreStatus> = entries.chain(misnamed).collect();
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        all
+    }
+
+    /// Why the chores directory cannot be followed now; empty if it can.
+    pub fn problem(&self) -> String {
+        self.inner.shelf().problem.clone()
     }
 
     /// The cycles of a chore, for controls.
     pub fn board(&self, name: &str) -> Result<Arc<Board>, ControlError> {
-        let entries = self.entries();
-        match entries.get(name).map(|entry| &entry.standing) {
-            Some(Standing::Loaded(chore)) => Ok(chore.board().clone()),
-            Some(Standing::Closed(board)) => Ok(board.clone()),
-            Some(Standing::Refused { reason }) => {
-                Err(ControlError::Refused { name: name.to_owned(), reason: reason.clone() })
-            }
-            None => {
-                let nearest = nearest(name, entries.keys().map(String::as_str)).map(str::to_owned);
-                Err(ControlError::UnknownChore { name: name.to_owned(), nearest })
-            }
-        }
+        let shelf = self.inner.shelf();
+        let Some(entry) = shelf.entries.get(name) else { return Err(shelf.unknown(name)) };
+        entry.board().ok_or_else(|| ControlError::Refused {
+            name: name.to_owned(),
+            reason: entry.status_reason(name),
+        })
     }
 
     /// Runs a cycle now; with `wait`, answers when that run has ended.
@@ -167,81 +177,97 @@ impl Registry {
         answer.await.map_err(|_| ControlError::Stopped)
     }
 
+    /// Looks at the directory now, tries again what was refused, and answers when all of it is done
+    /// with what has changed. With `force`, also what was quarantined. With a name, only that chore
+    /// is waited for, and it is among the answers even if nothing changed.
+    pub async fn reload(
+        &self,
+        name: Option<&str>,
+        force: bool,
+    ) -> Result<Vec<Change>, ControlError> {
+        let name = name.map(str::to_owned);
+        self.ask(|answer| Command::Reload { name, force, answer }).await
+    }
+
+    /// Closes a chore, which stays unloaded, over restarts of the peer too, until [`Registry::load`].
+    pub async fn unload(&self, name: &str) -> Result<Vec<Change>, ControlError> {
+        let name = name.to_owned();
+        self.ask(|answer| Command::Unload { name, answer }).await
+    }
+
+    /// Ends an unload.
+    pub async fn load(&self, name: &str) -> Result<Vec<Change>, ControlError> {
+        let name = name.to_owned();
+        self.ask(|answer| Command::Load { name, answer }).await
+    }
+
+    async fn ask(
+        &self,
+        command: impl FnOnce(keeper::Answer) -> Command,
+    ) -> Result<Vec<Change>, ControlError> {
+        let (answer, answered) = oneshot::channel();
+        self.commands.send(command(answer)).await.map_err(|_| ControlError::Stopped)?;
+        answered.await.map_err(|_| ControlError::Stopped)?
+    }
+
     /// Closes every chore, all at once because none depends on another, and returns within
-    /// `budget`: runs in progress are asked to wind down, then interrupted, and `close` is called.
+    /// `budget`: changes under way are dropped, runs in progress are asked to wind down, then
+    /// interrupted, and `close` is called.
     pub async fn close(&self, budget: Duration) {
         let end = Instant::now() + budget;
+        let keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(keeper) = keeper {
+            keeper.abort();
+            // That it was aborted is how it ends.
+            let _ = timeout_at(end, keeper).await;
+        }
         // What is left after the runs must do for `close`.
         let drain = budget.saturating_sub(CLOSE_TIMEOUT).max(budget / 2);
         let closing: Vec<_> = {
-            let mut entries = self.entries();
-            let closing = entries.iter_mut().filter_map(|(name, entry)| {
-                let chore = entry.standing.close()?;
-                Some((name.clone(), chore))
+            let mut shelf = self.inner.shelf();
+            let closing = shelf.entries.iter_mut().filter_map(|(name, entry)| {
+                let loaded = entry.standing.close()?;
+                Some((name.clone(), loaded.chore))
             });
             closing.collect()
         };
-        let close = |(name, chore): (String, Chore)| async move {
-            let sql = chore.spec().services.sql.clone();
-            match timeout_at(end, chore.close(CloseReason::Shutdown, drain)).await {
-                Ok(outcome) if outcome.succeeded() => info!(chore = name, "chore closed"),
-                Ok(outcome) => {
-                    let message = outcome.message();
-                    warn!(chore = name, "closing the chore {}: {message}", outcome.word());
-                }
-                Err(_) => warn!(chore = name, "chore not closed within the budget: ended"),
-            }
-            if let Ok(Err(err)) = timeout_at(end, sql.close()).await {
-                warn!(chore = name, "closing the chore's database failed: {err}");
+        let close = |(name, chore)| async move {
+            let closed = close_chore(&name, chore, CloseReason::Shutdown, drain);
+            if timeout_at(end, closed).await.is_err() {
+                warn!(chore = %name, "chore not closed within the budget: ended");
             }
         };
         join_all(closing.into_iter().map(close)).await;
     }
+}
 
-    fn entries(&self) -> MutexGuard<'_, BTreeMap<String, Entry>> {
-        // Every change is one insert or one assignment, so a panic elsewhere leaves it whole.
-        self.0.entries.lock().unwrap_or_else(PoisonError::into_inner)
+/// Closes a chore that is in no entry any more, and says how that went.
+async fn close_chore(name: &ChoreName, chore: Arc<Chore>, reason: CloseReason, drain: Duration) {
+    let outcome = chore.close(reason, drain).await;
+    match outcome.succeeded() {
+        true => info!(chore = %name, "chore closed"),
+        false => {
+            let message = outcome.message();
+            warn!(chore = %name, "closing the chore {}: {message}", outcome.word());
+        }
+    }
+    if let Err(err) = chore.spec().services.sql.close().await {
+        warn!(chore = %name, "closing the chore's database failed: {}", chain(&err));
     }
 }
 
-impl Standing {
-    /// The chore, if it was loaded; controls go on to answer.
-    fn close(&mut self) -> Option<Chore> {
-        let Standing::Loaded(chore) = self else { return None };
-        let board = chore.board().clone();
-        match std::mem::replace(self, Standing::Closed(board)) {
-            Standing::Loaded(chore) => Some(chore),
-            Standing::Closed(_) | Standing::Refused { .. } => None,
-        }
+impl Inner {
+    fn shelf(&self) -> MutexGuard<'_, Shelf> {
+        // Every change is one insert or a few assignments, so a panic elsewhere leaves it whole.
+        self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Entry {
-    fn refused(digest: String, reason: String) -> Entry {
-        Entry {
-            digest,
-            version: String::new(),
-            about: String::new(),
-            grants: Vec::new(),
-            standing: Standing::Refused { reason },
-        }
-    }
-
-    fn status(&self, name: &str) -> ChoreStatus {
-        let (state, reason, cycles) = match &self.standing {
-            Standing::Loaded(chore) => ("loaded", "", chore.cycles()),
-            Standing::Closed(board) => ("closed", "", board.status()),
-            Standing::Refused { reason } => ("refused", reason.as_str(), Vec::new()),
-        };
-        ChoreStatus {
-            name: name.to_owned(),
-            state: state.to_owned(),
-            reason: reason.to_owned(),
-            digest: self.digest.clone(),
-            version: self.version.clone(),
-            about: self.about.clone(),
-            grants: self.grants.clone(),
-            cycles,
-        }
+impl Shelf {
+    fn unknown(&self, name: &str) -> ControlError {
+        let known = self.entries.keys().map(ChoreName::as_str);
+        let known = known.chain(self.misnamed.keys().map(String::as_str));
+        let nearest = nearest(name, known).map(str::to_owned);
+        ControlError::UnknownChore { name: name.to_owned(), nearest }
     }
 }

@@ -1,11 +1,13 @@
 //! Runs one call of one component, and knows no schedule.
 //!
 //! There is one [`Runtime`] in a process: one engine, one linker, one thread that ticks. A
-//! component is compiled once for its digest into a [`Program`]; every call of it gets a fresh
-//! store, so that dropping the store is the whole of cancelling, nothing leaks from call to call,
-//! and a trap hurts nobody else. Three nets stop a call: the epoch tick for guest code that spins,
-//! a timeout outside the store for a guest that waits, and a deadline inside every host function.
+//! component is compiled once for its digest into a [`Program`], or comes compiled from the
+//! [`cache`]; every call of it gets a fresh store, so that dropping the store is the whole of
+//! cancelling, nothing leaks from call to call, and a trap hurts nobody else. Three nets stop a
+//! call: the epoch tick for guest code that spins, a timeout outside the store for a guest that
+//! waits, and a deadline inside every host function.
 
+pub mod cache;
 mod compile;
 mod instance;
 mod limiter;
@@ -16,16 +18,62 @@ pub use compile::{Error, Program};
 pub use instance::{Call, Done, Ended};
 
 use std::collections::HashMap;
+use std::fmt;
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 use tokio::sync::Semaphore;
+use tracing::warn;
 use wasmtime::component::Linker;
 use wasmtime::{Config, Engine};
 
-use crate::limits::{COMPILATIONS_AT_ONCE, EPOCH_TICK, PROGRAMS_KEPT_MAX};
+use crate::error::chain;
+use crate::limits::{COMPILATIONS_AT_ONCE, EPOCH_TICK};
 use crate::package::Digest;
+use cache::{Cache, Fingerprint, Place};
+use compile::Linked;
 use store::{Bare, Granted};
+
+/// How components are compiled.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// At least one.
+    pub compilations_at_once: usize,
+    /// When `None`, compiled code is kept nowhere.
+    pub cache: Option<Place>,
+}
+
+impl Default for Options {
+    /// As many at once as the limits say, and no cache.
+    fn default() -> Options {
+        Options { compilations_at_once: COMPILATIONS_AT_ONCE, cache: None }
+    }
+}
+
+/// A component that can be called, and where its code is from.
+pub struct Compiled {
+    pub program: Program,
+    pub origin: Origin,
+}
+
+/// Where compiled code is from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// It is in use already.
+    Memory,
+    Cache,
+    Compiler,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Origin::Memory => "memory",
+            Origin::Cache => "cache",
+            Origin::Compiler => "compiler",
+        })
+    }
+}
 
 /// What compiles and runs components. Clones share one engine.
 #[derive(Clone)]
@@ -35,18 +83,22 @@ struct Inner {
     engine: Engine,
     linker: Linker<Granted>,
     bare_linker: Linker<Bare>,
-    compiling: Semaphore,
-    programs: Mutex<HashMap<Digest, Program>>,
+    compiling: Arc<Semaphore>,
+    /// Those in use: the code of a chore that was replaced goes with its last call.
+    programs: Mutex<HashMap<Digest, Weak<Linked>>>,
+    place: Option<Place>,
+    /// Opened by the first compilation, which is off the async threads. `None` if it cannot be used.
+    cache: OnceLock<Option<Cache>>,
 }
 
 impl Runtime {
-    /// Compiles as many components at once as the limits say.
+    /// With the default options.
     pub fn new() -> Result<Runtime, Error> {
-        Runtime::with_compilations(COMPILATIONS_AT_ONCE)
+        Runtime::with(Options::default())
     }
 
     /// Starts the thread that ticks; it ends with the last clone.
-    pub fn with_compilations(at_once: usize) -> Result<Runtime, Error> {
+    pub fn with(options: Options) -> Result<Runtime, Error> {
         let engine = Engine::new(&config()).map_err(Error::engine)?;
         let linker = store::linker(&engine).map_err(Error::engine)?;
         let bare_linker = store::bare_linker(&engine).map_err(Error::engine)?;
@@ -55,36 +107,81 @@ impl Runtime {
             engine,
             linker,
             bare_linker,
-            compiling: Semaphore::new(at_once.max(1)),
+            compiling: Arc::new(Semaphore::new(options.compilations_at_once.max(1))),
             programs: Mutex::default(),
+            place: options.cache,
+            cache: OnceLock::new(),
         })))
     }
 
-    /// The component in `bytes`, ready to be called. Bytes of a known digest are not compiled
-    /// again; others are, off the async threads and few at once.
-    pub async fn compile(&self, bytes: Arc<[u8]>, digest: Digest) -> Result<Program, Error> {
-        if let Some(program) = self.known(&digest) {
-            return Ok(program);
+    /// The component in `bytes`, whose digest is `digest`, ready to be called. What is in use or in
+    /// the cache is not compiled again; the rest is, off the async threads and few at once.
+    pub async fn compile(&self, bytes: Arc<[u8]>, digest: Digest) -> Result<Compiled, Error> {
+        if let Some(known) = self.known(&digest) {
+            return Ok(known);
         }
-        let _turn = self.0.compiling.acquire().await.map_err(|_| Error::Closed)?;
+        // Without a turn: this takes a moment, and must not wait for a compiler.
+        let runtime = self.clone();
+        let load = move || Program::load(&runtime, &digest);
+        if let Some(program) = off_the_async_threads(load).await? {
+            return Ok(self.keep(digest, program, Origin::Cache));
+        }
+        let turn = self.0.compiling.clone().acquire_owned().await.map_err(|_| Error::Closed)?;
         // Who waited for its turn may have waited for this very component.
-        if let Some(program) = self.known(&digest) {
-            return Ok(program);
+        if let Some(known) = self.known(&digest) {
+            return Ok(known);
         }
-        let inner = self.clone();
-        let compile = move || Program::compile(&inner, &bytes);
-        let program = tokio::task::spawn_blocking(compile).await.map_err(|_| Error::Closed)??;
-        let mut programs = lock(&self.0.programs);
-        if programs.len() >= PROGRAMS_KEPT_MAX {
-            programs.clear();
-        }
-        programs.insert(digest, program.clone());
-        Ok(program)
+        let runtime = self.clone();
+        let compile = move || {
+            // Ends with the work, also when nobody waits for it any longer.
+            let _turn = turn;
+            Program::compile(&runtime, &bytes, &digest)
+        };
+        let program = off_the_async_threads(compile).await??;
+        Ok(self.keep(digest, program, Origin::Compiler))
     }
 
-    fn known(&self, digest: &Digest) -> Option<Program> {
-        lock(&self.0.programs).get(digest).cloned()
+    fn known(&self, digest: &Digest) -> Option<Compiled> {
+        let linked = lock(&self.0.programs).get(digest).and_then(Weak::upgrade)?;
+        Some(Compiled { program: Program(linked), origin: Origin::Memory })
     }
+
+    /// Remembers a program for as long as it is used. Of two that came at once, the first is kept.
+    fn keep(&self, digest: Digest, program: Program, origin: Origin) -> Compiled {
+        let mut programs = lock(&self.0.programs);
+        if let Some(first) = programs.get(&digest).and_then(Weak::upgrade) {
+            return Compiled { program: Program(first), origin: Origin::Memory };
+        }
+        programs.retain(|_, linked| linked.strong_count() > 0);
+        programs.insert(digest, Arc::downgrade(&program.0));
+        Compiled { program, origin }
+    }
+}
+
+impl Inner {
+    /// Blocks when it is asked first. That it cannot be used is said once.
+    fn cache(&self) -> Option<&Cache> {
+        let place = self.place.as_ref()?;
+        let open = || match Cache::open(place, fingerprint(&self.engine)) {
+            Ok(cache) => Some(cache),
+            Err(err) => {
+                warn!("compiled code is not kept, every start compiles: {}", chain(&err));
+                None
+            }
+        };
+        self.cache.get_or_init(open).as_ref()
+    }
+}
+
+async fn off_the_async_threads<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Error> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| Error::Closed)
+}
+
+/// Of all that compiled code depends on: compiler and version, its settings, features of the CPU.
+fn fingerprint(engine: &Engine) -> Fingerprint {
+    Fingerprint::of(&engine.precompile_compatibility_hash())
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -116,4 +213,21 @@ fn tick(engine: &Engine) -> Result<(), Error> {
     };
     let thread = std::thread::Builder::new().name("chore-epoch".into()).spawn(ticker);
     thread.map(drop).map_err(Error::Thread)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn engines_of_one_config_share_code_and_others_do_not() {
+        let ours = fingerprint(&Engine::new(&config()).unwrap());
+        assert_eq!(fingerprint(&Runtime::new().unwrap().0.engine), ours);
+        assert_eq!(fingerprint(&Runtime::new().unwrap().0.engine), ours);
+        let mut other = config();
+        other.consume_fuel(true);
+        assert_ne!(fingerprint(&Engine::new(&other).unwrap()), ours);
+    }
 }

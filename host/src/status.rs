@@ -96,21 +96,91 @@ pub struct CycleStatus {
     pub last: Option<LastRun>,
 }
 
-/// One file of the chores directory, loaded or refused.
+/// One chore, as its files and the operator have it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChoreStatus {
+    /// Of a file whose name is no chore's, the file name.
     pub name: String,
-    /// "loaded", "refused", or "closed" with its peer.
+    /// "loaded", "loading", "refused", "unloaded" by the operator, or "closed" with its peer.
     pub state: String,
-    /// Why it was refused, and what to do; empty if loaded.
+    /// Why it is not loaded, and what to do; empty if it is.
     pub reason: String,
-    /// SHA-256 of the component, hexadecimal; empty if its bytes were never read.
+    /// SHA-256 of the component that runs, hexadecimal; else of the one that was refused; empty if
+    /// its bytes were never read.
     pub digest: String,
     pub version: String,
+    /// Counts replacements, over restarts of the peer; 0 if it was never loaded.
+    pub generation: u64,
+    /// Runs of a new version that are still watched; 0 if it is not new.
+    pub watched_runs_left: u32,
     pub about: String,
     /// What it was granted, by name.
     pub grants: Vec<String>,
     pub cycles: Vec<CycleStatus>,
+    /// A newer file, or config, that was refused while this version runs.
+    pub refused: Option<RefusedFile>,
+}
+
+/// A file that does not take over, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusedFile {
+    pub file: String,
+    /// SHA-256 of the component, hexadecimal; empty if its bytes were never read.
+    pub digest: String,
+    /// Empty if it never came so far as to say it.
+    pub version: String,
+    pub reason: String,
+    /// It ran, and its runs failed: it is not tried again until it or its config changes.
+    pub quarantined: bool,
+}
+
+/// What became of a chore whose files changed, or of one that the operator named.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    pub chore: String,
+    pub kind: ChangeKind,
+    /// What ran before.
+    pub from: Option<Build>,
+    /// What runs now.
+    pub to: Option<Build>,
+    pub generation: u64,
+    /// What was done, in order, and how long it took.
+    pub phases: Vec<Phase>,
+    /// Why something was refused, or gone back from; empty otherwise.
+    pub reason: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ChangeKind {
+    /// Nothing ran under this name.
+    Loaded,
+    /// Another component took over.
+    Replaced,
+    /// The last good version took over from one whose runs failed.
+    WentBack,
+    /// Another config for the same component.
+    Reconfigured,
+    /// It is closed, and gone.
+    Unloaded,
+    /// The file does not run; what ran goes on.
+    Refused,
+    /// There was nothing to do.
+    Unchanged,
+}
+
+/// One build of a chore.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Build {
+    pub version: String,
+    /// SHA-256 of the component, hexadecimal.
+    pub digest: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Phase {
+    pub name: String,
+    pub elapsed: Duration,
 }
 
 /// A whole peer.
@@ -122,6 +192,8 @@ pub struct PeerStatus {
     /// Where other nodes reach it; empty if it serves nobody.
     pub listen: String,
     pub started: Timestamp,
+    /// Why the chores directory cannot be followed now; empty if it can.
+    pub problem: String,
     pub chores: Vec<ChoreStatus>,
 }
 

@@ -2,20 +2,24 @@
 //!
 //! Whoever holds the lock only steps a pure machine. What a step asks for is left for the actor.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Mutex, MutexGuard};
-use std::time::Duration;
+mod guest;
+mod handover;
 
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard};
+
+use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, oneshot};
 
-use crate::capability::cycle::{Cycles, Doing, Refusal};
 use crate::chore::Spec;
 use crate::clock::Timestamp;
-use crate::cycle::{
-    Answer, Control, Cycle, Input, Interval, Saved, Schedule, State, Status, Step, WaiterId,
-};
+use crate::cycle::{Answer, Control, Cycle, Input, Saved, Schedule, State, Status, Step, WaiterId};
 use crate::limits::CYCLES_MAX;
-use crate::status::{CycleStatus, LastRun, Triggered};
+use crate::status::{CycleStatus, LastRun, Outcome, Triggered};
+
+/// Waiters of all boards, so that those of one board can move to another.
+static NEXT_WAITER: AtomicU64 = AtomicU64::new(0);
 
 /// Why a control was not carried out.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -24,23 +28,33 @@ pub enum ControlError {
     UnknownCycle { chore: String, cycle: String, known: String },
 }
 
+/// What is kept of a cycle over a restart of the peer.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Remembered {
+    #[serde(flatten)]
+    pub saved: Saved,
+    #[serde(default)]
+    pub last: Option<LastRun>,
+}
+
 /// The cycles of one chore.
 pub struct Board {
     chore: String,
-    /// For cycles that the chore adds itself.
-    template: Schedule,
     inner: Mutex<Inner>,
     changed: Notify,
+    /// A run has ended.
+    ended: Notify,
 }
 
-#[derive(Default)]
 struct Inner {
     cycles: BTreeMap<String, Entry>,
+    /// For cycles that the chore adds itself.
+    template: Schedule,
     /// What the machines asked for and the actor has not done yet.
     steps: Vec<(String, Step)>,
     waiters: HashMap<u64, oneshot::Sender<Triggered>>,
-    next_waiter: u64,
-    remembered: HashMap<String, Saved>,
+    remembered: HashMap<String, Remembered>,
+    held: bool,
     stopping: bool,
     /// An operator's or author's wish must survive a crash right after its answer.
     urgent: bool,
@@ -51,19 +65,36 @@ struct Entry {
     last: Option<LastRun>,
     stopped: bool,
     removed: bool,
+    /// Its run was asked to wind down because of a hold, and not before.
+    gives_way: bool,
+    /// What the guest did to it, the last of each kind: see `handover`.
+    own: Vec<Control>,
 }
 
 impl Board {
     pub fn new(spec: &Spec, now: Timestamp) -> Board {
-        let mut inner = Inner { remembered: spec.remembered.clone(), ..Inner::default() };
+        Board::of(spec, spec.remembered.clone(), now)
+    }
+
+    fn of(spec: &Spec, remembered: HashMap<String, Remembered>, now: Timestamp) -> Board {
+        let mut inner = Inner {
+            cycles: BTreeMap::new(),
+            template: spec.added_schedule.clone(),
+            steps: Vec::new(),
+            waiters: HashMap::new(),
+            remembered,
+            held: false,
+            stopping: false,
+            urgent: false,
+        };
         for (name, schedule) in &spec.schedules {
             inner.add(name, schedule.clone(), now);
         }
         Board {
             chore: spec.name.as_str().to_owned(),
-            template: spec.added_schedule.clone(),
             inner: Mutex::new(inner),
             changed: Notify::new(),
+            ended: Notify::new(),
         }
     }
 
@@ -86,20 +117,21 @@ impl Board {
     /// Takes down the end of a run, then lets the cycle answer who waited for it.
     pub(super) fn ended(&self, cycle: &str, last: LastRun) {
         let succeeded = last.outcome.succeeded();
+        let cancelled = matches!(last.outcome, Outcome::Cancelled { .. });
         let mut inner = self.lock();
+        let mut rerun = false;
         if let Some(entry) = inner.cycles.get_mut(cycle) {
+            rerun = std::mem::take(&mut entry.gives_way) && cancelled;
             entry.last = Some(last);
         }
-        inner.step(cycle, Timestamp::now(), Input::Ended { succeeded, rerun: false });
+        inner.step(cycle, Timestamp::now(), Input::Ended { succeeded, rerun });
+        self.ended.notify_waiters();
     }
 
     pub(super) fn stop(&self) {
         let mut inner = self.lock();
         inner.stopping = true;
-        let names: Vec<String> = inner.cycles.keys().cloned().collect();
-        for name in names {
-            inner.step(&name, Timestamp::now(), Input::Control(Control::Stop));
-        }
+        inner.step_all(Timestamp::now(), &Control::Stop);
         self.changed.notify_one();
     }
 
@@ -114,12 +146,16 @@ impl Board {
 
     /// What must outlive the peer, as text.
     pub(super) fn saved(&self) -> Vec<(String, String)> {
-        let inner = self.lock();
-        let text = |(name, entry): (&String, &Entry)| {
-            let saved = serde_json::to_string(&entry.cycle.saved()).ok()?;
-            Some((name.clone(), saved))
+        let text = |(name, remembered)| Some((name, serde_json::to_string(&remembered).ok()?));
+        self.lock().remember().filter_map(text).collect()
+    }
+
+    /// By cycle, whether its last run failed. A cycle that has not run is absent.
+    pub fn failed(&self) -> BTreeMap<String, bool> {
+        let failed = |(name, entry): (&String, &Entry)| {
+            Some((name.clone(), !entry.last.as_ref()?.outcome.succeeded()))
         };
-        inner.cycles.iter().filter_map(text).collect()
+        self.lock().cycles.iter().filter_map(failed).collect()
     }
 
     pub fn status(&self) -> Vec<CycleStatus> {
@@ -159,8 +195,7 @@ impl Board {
             },
         };
         let (answer, answered) = oneshot::channel();
-        let id = inner.next_waiter;
-        inner.next_waiter += 1;
+        let id = NEXT_WAITER.fetch_add(1, Ordering::Relaxed);
         inner.waiters.insert(id, answer);
         let waiter = WaiterId(id);
         let control =
@@ -185,19 +220,59 @@ impl Board {
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
-
-    /// A guest's control of one of its own cycles.
-    fn own(&self, name: &str, control: Control) -> Result<(), Refusal> {
-        self.control(Some(name), control).map_err(|_| Refusal::NotFound)
-    }
 }
 
 impl Inner {
     fn add(&mut self, name: &str, schedule: Schedule, now: Timestamp) {
-        let saved = self.remembered.get(name).cloned();
+        let (saved, last) = match self.remembered.get(name).cloned() {
+            Some(Remembered { saved, last }) => (Some(saved), last),
+            None => (None, None),
+        };
         let cycle = Cycle::new(schedule, saved, now);
-        let entry = Entry { cycle, last: None, stopped: false, removed: false };
+        let entry = Entry {
+            cycle,
+            last,
+            stopped: false,
+            removed: false,
+            gives_way: false,
+            own: Vec::new(),
+        };
         self.cycles.insert(name.to_owned(), entry);
+        if self.held {
+            self.step(name, now, Input::Control(Control::Hold));
+        }
+    }
+
+    fn remove(&mut self, name: &str, now: Timestamp) {
+        if let Some(entry) = self.cycles.get_mut(name) {
+            entry.removed = true;
+        }
+        self.step(name, now, Input::Control(Control::Stop));
+    }
+
+    fn remember(&self) -> impl Iterator<Item = (String, Remembered)> {
+        self.cycles.iter().map(|(name, entry)| {
+            let (saved, last) = (entry.cycle.saved(), entry.last.clone());
+            (name.clone(), Remembered { saved, last })
+        })
+    }
+
+    /// If the cycle is added again, it goes on from here.
+    fn keep_in_mind(&mut self, name: &str) {
+        if self.remembered.len() >= CYCLES_MAX {
+            return;
+        }
+        if let Some(entry) = self.cycles.get(name) {
+            let (saved, last) = (entry.cycle.saved(), entry.last.clone());
+            self.remembered.insert(name.to_owned(), Remembered { saved, last });
+        }
+    }
+
+    fn step_all(&mut self, now: Timestamp, control: &Control) {
+        let names: Vec<String> = self.cycles.keys().cloned().collect();
+        for name in names {
+            self.step(&name, now, Input::Control(control.clone()));
+        }
     }
 
     fn step(&mut self, name: &str, now: Timestamp, input: Input) {
@@ -250,80 +325,5 @@ fn word(status: &Status) -> &'static str {
         State::Stopped => "stopped",
         State::Idle { .. } if status.backing_off_until.is_some() => "backing-off",
         State::Idle { .. } => "idle",
-    }
-}
-
-impl Cycles for Board {
-    fn list(&self) -> Vec<String> {
-        self.lock().cycles.keys().cloned().collect()
-    }
-
-    fn status(&self, name: &str) -> Result<Doing, Refusal> {
-        let inner = self.lock();
-        let entry = inner.cycles.get(name).ok_or(Refusal::NotFound)?;
-        Ok(match entry.cycle.state() {
-            State::Running { since, .. } => Doing::Running(since.as_nanos()),
-            State::Paused => Doing::Paused,
-            State::Disabled => Doing::Disabled,
-            State::Stopping { since, .. } => Doing::Running(since.as_nanos()),
-            State::Idle { next } => Doing::Idle(next.unwrap_or(Timestamp::MAX).as_nanos()),
-            // Held or stopped: whatever comes next, it is not before now.
-            State::Held | State::Stopped => Doing::Idle(Timestamp::now().as_nanos()),
-        })
-    }
-
-    fn pause(&self, name: &str) -> Result<(), Refusal> {
-        self.own(name, Control::Pause)
-    }
-
-    fn restart(&self, name: &str) -> Result<(), Refusal> {
-        self.own(name, Control::Restart)
-    }
-
-    fn trigger(&self, name: &str) -> Result<(), Refusal> {
-        // The answer is dropped: a run that waited for another of its own cycle never ended.
-        Board::trigger(self, Some(name), false).map(drop).map_err(|_| Refusal::NotFound)
-    }
-
-    fn change_interval(&self, name: &str, interval: Duration) -> Result<(), Refusal> {
-        let interval =
-            Interval::every(interval).map_err(|err| Refusal::Invalid(err.to_string()))?;
-        self.own(name, Control::ChangeInterval(interval))
-    }
-
-    fn add(&self, name: &str, interval: Duration, timeout: Duration) -> Result<(), Refusal> {
-        let interval =
-            Interval::every(interval).map_err(|err| Refusal::Invalid(err.to_string()))?;
-        if timeout.is_zero() {
-            return Err(Refusal::Invalid("a timeout of zero ends every run".into()));
-        }
-        let mut inner = self.lock();
-        if inner.cycles.contains_key(name) {
-            return Err(Refusal::Exists);
-        }
-        if inner.cycles.len() >= CYCLES_MAX {
-            return Err(Refusal::TooMany);
-        }
-        crate::descriptor::check_cycle_name(name)
-            .map_err(|err| Refusal::Invalid(err.to_string()))?;
-        let mut schedule = self.template.clone();
-        schedule.interval = interval;
-        schedule.timeout = timeout;
-        inner.add(name, schedule, Timestamp::now());
-        if inner.stopping {
-            inner.step(name, Timestamp::now(), Input::Control(Control::Stop));
-        }
-        inner.urgent = true;
-        self.changed.notify_one();
-        Ok(())
-    }
-
-    fn remove(&self, name: &str) -> Result<(), Refusal> {
-        let mut inner = self.lock();
-        let entry = inner.cycles.get_mut(name).ok_or(Refusal::NotFound)?;
-        entry.removed = true;
-        inner.step(name, Timestamp::now(), Input::Control(Control::Stop));
-        self.changed.notify_one();
-        Ok(())
     }
 }

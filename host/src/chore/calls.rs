@@ -10,9 +10,9 @@ use tracing::{Instrument, warn};
 
 use crate::bindings::lifecycle::{CloseReason, OpenReason, RunReason as GuestReason, Tick};
 use crate::capability::{self, Contexts, Deadline};
-use crate::chore::Board;
+use crate::chore::{Board, Remembered};
 use crate::clock::Timestamp;
-use crate::cycle::{Run, RunReason, Saved, Schedule};
+use crate::cycle::{Run, RunReason, Schedule};
 use crate::error::chain;
 use crate::kademlia::Kademlia;
 use crate::limits::{CLOSE_TIMEOUT, OPEN_TIMEOUT};
@@ -36,13 +36,18 @@ pub struct Spec {
     /// For cycles that the chore adds itself; interval and timeout come with them.
     pub added_schedule: Schedule,
     /// What an earlier life of the peer left of each cycle.
-    pub remembered: HashMap<String, Saved>,
+    pub remembered: HashMap<String, Remembered>,
     /// Memory of one instance, in bytes.
     pub memory_bytes_max: usize,
     /// From the wish to wind down to the end of an instance.
     pub grace: Duration,
     pub services: Services,
+    /// Is told how each run of this version ended. Must answer at once.
+    pub on_ended: OnEnded,
 }
+
+/// See [`Spec::on_ended`].
+pub type OnEnded = Arc<dyn Fn(&str, &LastRun) + Send + Sync>;
 
 /// What the chore may use: a service that was not granted is absent.
 #[derive(Clone)]

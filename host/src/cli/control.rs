@@ -20,6 +20,12 @@ pub(super) async fn ls(out: &Out, home: &Home) -> Result<u8, Error> {
         [] => format!("no chores: put a NAME.wasm into {}", home.chores().display()),
         chores => show::chores(chores, Timestamp::now()),
     })?;
+    if !status.problem.is_empty() {
+        out.tell(&format!(
+            "\nno chore is loaded or replaced now: {}",
+            show::plain(&status.problem)
+        ))?;
+    }
     Ok(0)
 }
 

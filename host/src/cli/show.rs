@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use serde::Serialize;
 
 use crate::clock::Timestamp;
-use crate::status::{ChoreStatus, CycleStatus, LastRun};
+use crate::status::{ChoreStatus, CycleStatus, LastRun, RefusedFile};
 
 /// How much of a digest tells two builds of a chore apart at a glance, in characters.
 const DIGEST_CHARS: usize = 12;
@@ -21,9 +21,12 @@ pub(super) struct ChoreView<'a> {
     reason: &'a str,
     digest: &'a str,
     version: &'a str,
+    generation: u64,
+    watched_runs_left: u32,
     about: &'a str,
     grants: &'a [String],
     cycles: Vec<CycleView<'a>>,
+    refused: Option<&'a RefusedFile>,
 }
 
 #[derive(Debug, Serialize)]
@@ -58,9 +61,12 @@ impl<'a> From<&'a ChoreStatus> for ChoreView<'a> {
             reason: &chore.reason,
             digest: &chore.digest,
             version: &chore.version,
+            generation: chore.generation,
+            watched_runs_left: chore.watched_runs_left,
             about: &chore.about,
             grants: &chore.grants,
             cycles: chore.cycles.iter().map(CycleView::from).collect(),
+            refused: chore.refused.as_ref(),
         }
     }
 }
@@ -100,12 +106,17 @@ pub(super) fn rfc3339(time: Timestamp) -> String {
 
 /// All chores: a row for each cycle, and below the table why what is refused is refused.
 pub(super) fn chores(chores: &[ChoreStatus], now: Timestamp) -> String {
-    let head = ["NAME", "STATE", "VERSION", "DIGEST", "CYCLE", "INTERVAL", "NOW", "LAST", "NEXT"];
+    let head =
+        ["NAME", "STATE", "VERSION", "GEN", "DIGEST", "CYCLE", "INTERVAL", "NOW", "LAST", "NEXT"];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     for chore in chores {
         let digest: String = chore.digest.chars().take(DIGEST_CHARS).collect();
-        let mut of_chore = [chore.name.clone(), chore.state.clone(), plain(&chore.version), digest]
-            .map(or_nothing);
+        let generation = match chore.generation {
+            0 => String::new(),
+            generation => generation.to_string(),
+        };
+        let (name, state) = (plain(&chore.name), chore.state.clone());
+        let mut of_chore = [name, state, plain(&chore.version), generation, digest].map(or_nothing);
         if chore.cycles.is_empty() {
             let none = std::iter::repeat_n(NOTHING.to_owned(), head.len() - of_chore.len());
             rows.push(of_chore.iter().cloned().chain(none).collect());
@@ -119,14 +130,43 @@ pub(super) fn chores(chores: &[ChoreStatus], now: Timestamp) -> String {
                 [plain(&cycle.name), cycle.interval.clone(), cycle.state.clone(), last, next];
             rows.push(of_chore.iter().cloned().chain(of_cycle).collect());
             // The next row is the same chore's next cycle.
-            of_chore = [const { String::new() }; 4];
+            of_chore = [const { String::new() }; 5];
         }
     }
-    let refused = chores.iter().filter(|chore| !chore.reason.is_empty());
-    let reasons: Vec<String> =
-        refused.map(|chore| format!("\n{}: {}", chore.name, plain(&chore.reason))).collect();
-    let below = if reasons.is_empty() { String::new() } else { format!("\n{}", reasons.concat()) };
+    let notes: Vec<String> = chores.iter().flat_map(notes).collect();
+    let below = if notes.is_empty() { String::new() } else { format!("\n\n{}", notes.join("\n")) };
     format!("{}{below}", table(&rows))
+}
+
+/// What the table has no room for: why something is not loaded, not replaced, or watched.
+fn notes(chore: &ChoreStatus) -> Vec<String> {
+    let name = plain(&chore.name);
+    let mut notes = Vec::new();
+    if !chore.reason.is_empty() {
+        notes.push(format!("{name}: {}", plain(&chore.reason)));
+    }
+    if let Some(refused) = &chore.refused {
+        notes.push(format!("{name}: {}", refusal(refused)));
+    }
+    if chore.watched_runs_left > 0 {
+        notes.push(format!(
+            "{name}: new, the next {} runs are watched: if one fails, the last good version is \
+             gone back to",
+            chore.watched_runs_left
+        ));
+    }
+    notes
+}
+
+/// "order-sender.wasm (3d1f...) does not run: ...".
+fn refusal(refused: &RefusedFile) -> String {
+    let digest: String = refused.digest.chars().take(DIGEST_CHARS).collect();
+    let version = [plain(&refused.version), digest];
+    let version: Vec<String> = version.into_iter().filter(|text| !text.is_empty()).collect();
+    let version =
+        if version.is_empty() { String::new() } else { format!(" ({})", version.join(", ")) };
+    let why = if refused.quarantined { "is in quarantine" } else { "is refused" };
+    format!("{}{version} {why}: {}", plain(&refused.file), plain(&refused.reason))
 }
 
 fn or_nothing(cell: String) -> String {
@@ -138,17 +178,24 @@ pub(super) fn chore(chore: &ChoreStatus, now: Timestamp) -> String {
     let mut lines = vec![format!("{} is {}", chore.name, chore.state)];
     let mut add = |name: &str, value: String| {
         if !value.is_empty() {
-            lines.push(format!("  {name:<9} {value}"));
+            lines.push(format!("  {name:<10} {value}"));
         }
     };
     add("reason", plain(&chore.reason));
     add("about", plain(&chore.about));
     add("version", plain(&chore.version));
     add("digest", chore.digest.clone());
+    if chore.generation > 0 {
+        add("generation", chore.generation.to_string());
+    }
+    if chore.watched_runs_left > 0 {
+        add("watched", format!("the next {} runs, as it is new", chore.watched_runs_left));
+    }
     add("grants", chore.grants.join(", "));
+    add("refused", chore.refused.as_ref().map(refusal).unwrap_or_default());
     for cycle in &chore.cycles {
         lines.push(format!("\ncycle {} is {}", plain(&cycle.name), cycle.state));
-        let mut add = |name: &str, value: String| lines.push(format!("  {name:<9} {value}"));
+        let mut add = |name: &str, value: String| lines.push(format!("  {name:<10} {value}"));
         add("interval", cycle.interval.clone());
         add("runs", cycle.iteration.to_string());
         add("failures", format!("{} since the last success", cycle.failures));

@@ -7,7 +7,9 @@ use clap::CommandFactory;
 use super::show::*;
 use super::*;
 use crate::clock::Timestamp;
-use crate::status::{ChoreStatus, CycleStatus, LastRun, Outcome};
+use crate::status::{
+    Build, Change, ChangeKind, ChoreStatus, CycleStatus, LastRun, Outcome, Phase, RefusedFile,
+};
 
 const NOW: Timestamp = Timestamp::from_nanos(1_700_000_000_000_000_000);
 
@@ -128,9 +130,18 @@ fn sample() -> Vec<ChoreStatus> {
         reason: String::new(),
         digest: "0123456789abcdef".repeat(4),
         version: "1.0.0".into(),
+        generation: 3,
+        watched_runs_left: 2,
         about: "sends orders".into(),
         grants: vec!["orders".into(), "transport".into()],
         cycles: vec![cycle("main", Some(last(failed))), cycle("clean", None)],
+        refused: Some(RefusedFile {
+            file: "sender.wasm".into(),
+            digest: "fedcba9876543210".repeat(4),
+            version: "1.1.0".into(),
+            reason: "its open failed: no\x07".into(),
+            quarantined: false,
+        }),
     };
     let refused = ChoreStatus {
         name: "bad".into(),
@@ -138,9 +149,12 @@ fn sample() -> Vec<ChoreStatus> {
         reason: "it needs \"orders\": add grants = [\"orders\"] to bad.toml".into(),
         digest: String::new(),
         version: String::new(),
+        generation: 0,
+        watched_runs_left: 0,
         about: String::new(),
         grants: vec![],
         cycles: vec![],
+        refused: None,
     };
     vec![loaded, refused]
 }
@@ -148,11 +162,13 @@ fn sample() -> Vec<ChoreStatus> {
 #[test]
 fn the_table_of_chores() {
     let expected = "\
-NAME    STATE    VERSION  DIGEST        CYCLE  INTERVAL  NOW   LAST           NEXT
-sender  loaded   1.0.0    0123456789ab  main   1h        idle  failed 1m ago  in 1m
-                                        clean  1h        idle  -              -
-bad     refused  -        -             -      -         -     -              -
+NAME    STATE    VERSION  GEN  DIGEST        CYCLE  INTERVAL  NOW   LAST           NEXT
+sender  loaded   1.0.0    3    0123456789ab  main   1h        idle  failed 1m ago  in 1m
+                                             clean  1h        idle  -              -
+bad     refused  -        -    -             -      -         -     -              -
 
+sender: sender.wasm (1.1.0, fedcba987654) is refused: its open failed: no\\u{7}
+sender: new, the next 2 runs are watched: if one fails, the last good version is gone back to
 bad: it needs \"orders\": add grants = [\"orders\"] to bad.toml";
     assert_eq!(chores(&sample(), NOW), expected);
 }
@@ -161,23 +177,26 @@ bad: it needs \"orders\": add grants = [\"orders\"] to bad.toml";
 fn one_chore_in_full() {
     let expected = "\
 sender is loaded
-  about     sends orders
-  version   1.0.0
-  digest    0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
-  grants    orders, transport
+  about      sends orders
+  version    1.0.0
+  digest     0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
+  generation 3
+  watched    the next 2 runs, as it is new
+  grants     orders, transport
+  refused    sender.wasm (1.1.0, fedcba987654) is refused: its open failed: no\\u{7}
 
 cycle main is idle
-  interval  1h
-  runs      7
-  failures  0 since the last success
-  next      in 1m (2023-11-14T22:14:20Z)
-  last      run 7, 1m 2s ago (2023-11-14T22:12:18Z)
-            failed after 2.0s: no\\nroute
+  interval   1h
+  runs       7
+  failures   0 since the last success
+  next       in 1m (2023-11-14T22:14:20Z)
+  last       run 7, 1m 2s ago (2023-11-14T22:12:18Z)
+             failed after 2.0s: no\\nroute
 
 cycle clean is idle
-  interval  1h
-  runs      7
-  failures  0 since the last success";
+  interval   1h
+  runs       7
+  failures   0 since the last success";
     assert_eq!(chore(&sample()[0], NOW), expected);
 }
 
@@ -198,6 +217,9 @@ fn the_json_of_chores() {
         },
     });
     assert_eq!(json[0]["cycles"][0], expected);
+    assert_eq!((&json[0]["generation"], &json[0]["watched_runs_left"]), (&3.into(), &2.into()));
+    assert_eq!(json[0]["refused"]["version"], "1.1.0");
+    assert_eq!(json[1]["refused"], serde_json::Value::Null);
     assert_eq!(json[0]["cycles"][1]["last"], serde_json::Value::Null);
     assert_eq!(json[0]["cycles"][1]["next"], serde_json::Value::Null);
     assert_eq!(json[1]["state"], "refused");
@@ -218,4 +240,54 @@ fn errors_are_told_with_what_caused_them() {
         nearest: Some("sender".into()),
     };
     assert_eq!(chain(&err), "no chore \"sendre\" in /x/chores; did you mean \"sender\"?");
+}
+
+#[test]
+fn one_line_for_each_change() {
+    let build = |version: &str, digit: &str| {
+        Some(Build { version: version.into(), digest: digit.repeat(64) })
+    };
+    let phase =
+        |name: &str, micros| Phase { name: name.into(), elapsed: Duration::from_micros(micros) };
+    let (old, new) = (build("1.0.0", "a"), build("1.1.0", "b"));
+    for (kind, from, to, reason, expected) in [
+        (
+            ChangeKind::Loaded,
+            None,
+            new.clone(),
+            "",
+            "sender: loaded 1.1.0 (bbbbbbbbbbbb), generation 4 in 94ms: compile (cache) 93ms",
+        ),
+        (
+            ChangeKind::Replaced,
+            old.clone(),
+            new.clone(),
+            "",
+            "sender: 1.0.0 (aaaaaaaaaaaa) -> 1.1.0 (bbbbbbbbbbbb), generation 4 in 94ms: compile \
+             (cache) 93ms",
+        ),
+        (
+            ChangeKind::WentBack,
+            new.clone(),
+            old.clone(),
+            "run 9 of main trapped: no",
+            "sender: went back: 1.1.0 (bbbbbbbbbbbb) -> 1.0.0 (aaaaaaaaaaaa), generation 4 in \
+             94ms: compile (cache) 93ms: run 9 of main trapped: no",
+        ),
+        (
+            ChangeKind::Refused,
+            None,
+            old.clone(),
+            "it is\nempty",
+            "sender: refused, 1.0.0 (aaaaaaaaaaaa) goes on: it is\\nempty",
+        ),
+        (ChangeKind::Refused, None, None, "it is empty", "sender: refused: it is empty"),
+        (ChangeKind::Unloaded, old.clone(), None, "", "sender: unloaded"),
+        (ChangeKind::Unchanged, old.clone(), old, "", "sender: unchanged 1.0.0 (aaaaaaaaaaaa)"),
+    ] {
+        let phases = vec![phase("read", 900), phase("compile (cache)", 93_100)];
+        let (chore, reason) = ("sender".into(), reason.into());
+        let change = Change { chore, kind, from, to, generation: 4, phases, reason };
+        assert_eq!(super::change::line(&change), expected);
+    }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::document::{Key, Kind, Otherwise, Section};
 use crate::limits::{
     CHORE_MEMORY_BYTES_MAX, CHORE_MEMORY_BYTES_MIN, COMPILATIONS_AT_ONCE_MAX, CYCLE_INTERVAL_MAX,
-    GRACE_MAX, SHUTDOWN_BUDGET_MAX,
+    GRACE_MAX, PROBATION_RUNS_MAX, SHUTDOWN_BUDGET_MAX,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -133,6 +133,19 @@ pub const SECTIONS: &[Section] = &[
                 kind: Kind::Duration { min: SECOND, max: SHUTDOWN_BUDGET_MAX },
                 otherwise: Otherwise::Is("\"30s\""),
                 help: "How long closing the peer may take; what runs then is ended.",
+            },
+            Key {
+                name: "scan-interval",
+                kind: Kind::Duration { min: SECOND, max: HOUR },
+                otherwise: Otherwise::Is("\"30s\""),
+                help: "How often the directory is looked at when the system reports no change.",
+            },
+            Key {
+                name: "probation-runs",
+                kind: Kind::Integer { min: 0, max: PROBATION_RUNS_MAX as i64 },
+                otherwise: Otherwise::Is("3"),
+                help: "First runs of a new version that are watched: if one fails where the last \
+                       good version's did not, the peer goes back to that. 0: none.",
             },
         ],
     },

@@ -48,6 +48,8 @@ fn every_key_is_read() {
         directory = "/srv/chores"
         compile-at-once = 2
         shutdown-budget = "1m"
+        scan-interval = "5s"
+        probation-runs = 0
         limits = { memory = "32MiB", grace = "0s" }
         failure.backoff-first = "0s"
         failure.backoff-max-multiple = 0
@@ -70,6 +72,8 @@ fn every_key_is_read() {
             directory: "/srv/chores".into(),
             compile_at_once: 2,
             shutdown_budget: Duration::from_secs(60),
+            scan_interval: Duration::from_secs(5),
+            probation_runs: 0,
             limits: Limits { memory: 32 << 20, grace: Duration::ZERO },
             failure: Failure { backoff_first: Duration::ZERO, backoff_max_multiple: 0 },
         },

@@ -17,10 +17,11 @@ use tokio_util::task::AbortOnDropHandle;
 use super::Command;
 use super::routes::ErrorBody;
 use crate::limits::{
-    CONTROL_ANSWER_BYTES_MAX, CONTROL_TIMEOUT, CONTROL_TRIGGER_TIMEOUT, SOCKET_PATH_BYTES_MAX,
+    CONTROL_ANSWER_BYTES_MAX, CONTROL_TIMEOUT, CONTROL_TRIGGER_TIMEOUT, RELOAD_TIMEOUT,
+    SOCKET_PATH_BYTES_MAX,
 };
 use crate::peer::Home;
-use crate::status::{PeerStatus, Triggered};
+use crate::status::{Change, PeerStatus, Triggered};
 
 /// How much of an answer that is not ours an error repeats, in characters.
 const QUOTE_CHARS_MAX: usize = 200;
@@ -117,6 +118,33 @@ impl Client {
         let operation = format!("{} {chore}", command.word());
         let path = path(chore, command.word(), cycle);
         self.request(Method::POST, &path, CONTROL_TIMEOUT, &operation).await.map(drop)
+    }
+
+    /// Of one chore, or of all.
+    pub async fn reload(
+        &mut self,
+        chore: Option<&str>,
+        force: bool,
+    ) -> Result<Vec<Change>, ClientError> {
+        let query = if force { "?force=true" } else { "" };
+        let (path, operation) = match chore {
+            Some(chore) => (path(chore, "reload", None), format!("reload {chore}")),
+            None => ("/reload".to_owned(), "reload".to_owned()),
+        };
+        self.change(&format!("{path}{query}"), &operation).await
+    }
+
+    pub async fn unload(&mut self, chore: &str) -> Result<Vec<Change>, ClientError> {
+        self.change(&path(chore, "unload", None), &format!("unload {chore}")).await
+    }
+
+    pub async fn load(&mut self, chore: &str) -> Result<Vec<Change>, ClientError> {
+        self.change(&path(chore, "load", None), &format!("load {chore}")).await
+    }
+
+    async fn change(&mut self, path: &str, operation: &str) -> Result<Vec<Change>, ClientError> {
+        let body = self.request(Method::POST, path, RELOAD_TIMEOUT, operation).await?;
+        parse(operation, &body)
     }
 
     async fn request(

@@ -12,12 +12,17 @@ use serde::{Deserialize, Serialize};
 use super::{Command, Controls};
 use crate::error::chain;
 use crate::peer::ControlError;
+use crate::status::Change;
 
 pub(super) fn router<C: Controls>(controls: C) -> Router {
     let mut router = Router::new()
         .route("/status", get(status::<C>))
         .route("/metrics", get(metrics::<C>))
-        .route("/chores/{name}/trigger", post(trigger::<C>));
+        .route("/chores/{name}/trigger", post(trigger::<C>))
+        .route("/reload", post(reload_all::<C>))
+        .route("/chores/{name}/reload", post(reload::<C>))
+        .route("/chores/{name}/unload", post(unload::<C>))
+        .route("/chores/{name}/load", post(load::<C>));
     for command in Command::ALL {
         let handler =
             async move |State(controls): State<C>, name: Name, query: Asked<CycleQuery>| {
@@ -49,6 +54,13 @@ struct TriggerQuery {
     wait: bool,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ReloadQuery {
+    #[serde(default)]
+    force: bool,
+}
+
 async fn status<C: Controls>(State(controls): State<C>) -> Response {
     Json(controls.status()).into_response()
 }
@@ -65,6 +77,35 @@ async fn trigger<C: Controls>(
     let (name, query) = (name?, query?);
     let triggered = controls.trigger(&name, query.cycle.as_deref(), query.wait).await?;
     Ok(Json(triggered).into_response())
+}
+
+async fn reload_all<C: Controls>(
+    State(controls): State<C>,
+    query: Asked<ReloadQuery>,
+) -> Result<Json<Vec<Change>>, Refusal> {
+    Ok(Json(controls.reload(None, query?.force).await?))
+}
+
+async fn reload<C: Controls>(
+    State(controls): State<C>,
+    name: Name,
+    query: Asked<ReloadQuery>,
+) -> Result<Json<Vec<Change>>, Refusal> {
+    Ok(Json(controls.reload(Some(&name?), query?.force).await?))
+}
+
+async fn unload<C: Controls>(
+    State(controls): State<C>,
+    name: Name,
+) -> Result<Json<Vec<Change>>, Refusal> {
+    Ok(Json(controls.unload(&name?).await?))
+}
+
+async fn load<C: Controls>(
+    State(controls): State<C>,
+    name: Name,
+) -> Result<Json<Vec<Change>>, Refusal> {
+    Ok(Json(controls.load(&name?).await?))
 }
 
 async fn unknown() -> Refusal {
@@ -96,6 +137,7 @@ impl From<ControlError> for Refusal {
                 StatusCode::NOT_FOUND
             }
             ControlError::Refused { .. } => StatusCode::CONFLICT,
+            ControlError::Folder(_) | ControlError::Memory(_) => StatusCode::INTERNAL_SERVER_ERROR,
             ControlError::Stopped => StatusCode::SERVICE_UNAVAILABLE,
         };
         Refusal(code, chain(&err))

@@ -17,7 +17,9 @@ use super::client::encode;
 use super::*;
 use crate::clock::Timestamp;
 use crate::peer::Home;
-use crate::status::{ChoreStatus, CycleStatus, LastRun, Outcome};
+use crate::status::{
+    Build, ChangeKind, ChoreStatus, CycleStatus, LastRun, Outcome, Phase, RefusedFile,
+};
 
 /// Longest that a test waits for anything.
 const SOON: Duration = Duration::from_secs(20);
@@ -74,16 +76,39 @@ fn peer_status() -> PeerStatus {
         reason: String::new(),
         digest: "ab".repeat(32),
         version: "1.0.0".into(),
+        generation: 3,
+        watched_runs_left: 2,
         about: String::new(),
         grants: vec!["orders".into()],
         cycles: vec![cycle],
+        refused: Some(RefusedFile {
+            file: "sender.wasm".into(),
+            digest: "cd".repeat(32),
+            version: "1.1.0".into(),
+            reason: "its open failed: no".into(),
+            quarantined: false,
+        }),
     };
     PeerStatus {
         version: "0.1.0".into(),
         node: "node".into(),
         listen: String::new(),
         started: Timestamp::from_nanos(1),
+        problem: "the directory is gone".into(),
         chores: vec![chore],
+    }
+}
+
+fn change() -> Change {
+    let build = |version: &str| Some(Build { version: version.into(), digest: version.repeat(12) });
+    Change {
+        chore: "sender".into(),
+        kind: ChangeKind::Replaced,
+        from: build("1.0.0"),
+        to: build("1.1.0"),
+        generation: 4,
+        phases: vec![Phase { name: "open".into(), elapsed: Duration::from_millis(3) }],
+        reason: String::new(),
     }
 }
 
@@ -123,6 +148,24 @@ impl Controls for FakePeer {
         self.note(format!("{} {chore} {cycle:?}", command.word()));
         self.answer(chore)
     }
+
+    async fn reload(&self, chore: Option<&str>, force: bool) -> Result<Vec<Change>, ControlError> {
+        self.note(format!("reload {chore:?} {force}"));
+        self.answer(chore.unwrap_or_default())?;
+        Ok(vec![change()])
+    }
+
+    async fn unload(&self, chore: &str) -> Result<Vec<Change>, ControlError> {
+        self.note(format!("unload {chore}"));
+        self.answer(chore)?;
+        Ok(vec![change()])
+    }
+
+    async fn load(&self, chore: &str) -> Result<Vec<Change>, ControlError> {
+        self.note(format!("load {chore}"));
+        self.answer(chore)?;
+        Ok(vec![change()])
+    }
 }
 
 fn home() -> (tempfile::TempDir, Home) {
@@ -153,6 +196,10 @@ async fn each_method_reaches_the_peer_and_its_answer_comes_back() {
         client.command(command, "sender", Some("a/b?c&d=é %")).await.unwrap();
     }
     client.command(Command::Pause, "../status", None).await.unwrap();
+    assert_eq!(client.reload(None, false).await.unwrap(), [change()]);
+    assert_eq!(client.reload(Some("a/b"), true).await.unwrap(), [change()]);
+    assert_eq!(client.unload("sender").await.unwrap(), [change()]);
+    assert_eq!(client.load("sender").await.unwrap(), [change()]);
 
     let expected = [
         "trigger sender None false",
@@ -162,6 +209,10 @@ async fn each_method_reaches_the_peer_and_its_answer_comes_back() {
         "restart sender Some(\"a/b?c&d=é %\")",
         "cancel sender Some(\"a/b?c&d=é %\")",
         "pause ../status None",
+        "reload None false",
+        "reload Some(\"a/b\") true",
+        "unload sender",
+        "load sender",
     ];
     assert_eq!(*peer.asked.lock().unwrap(), expected);
     soon(server.shutdown()).await;
@@ -181,6 +232,9 @@ async fn errors_have_their_code_and_the_peers_words() {
         }
         let err = client.command(Command::Pause, chore, None).await.unwrap_err();
         assert_eq!(err.to_string(), expected);
+        for err in [client.reload(Some(chore), true).await, client.load(chore).await] {
+            assert_eq!(err.unwrap_err().to_string(), expected);
+        }
     }
     soon(server.shutdown()).await;
 }
@@ -208,6 +262,8 @@ async fn wrong_requests_are_answered_in_json() {
         ("POST /chores/sender/trigger?wait=perhaps", "400"),
         ("POST /chores/sender/trigger?weit=true", "400"),
         ("POST /chores/sender/pause?wait=true", "400"),
+        ("POST /reload?force=perhaps", "400"),
+        ("GET /reload", "405"),
         ("POST /chores/%ff/pause", "400"),
     ];
     for (request, code) in cases {

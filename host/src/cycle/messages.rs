@@ -43,6 +43,10 @@ pub enum Control {
     Hold,
     /// Ends a hold: one run takes what was kept.
     Release,
+    /// Another version takes over: failures so far are not its own, and put off none of its runs.
+    Forgive,
+    /// Makes a tick, as if a slot had come, unless the cycle is paused or off.
+    Due,
     /// The config has changed. The slots stay unless the interval is another. A run in progress
     /// keeps the timeout that it began with.
     Reschedule(Schedule),

@@ -82,6 +82,28 @@ fn a_digest_has_a_short_and_a_long_text() {
 }
 
 #[test]
+fn a_digest_is_read_from_its_long_text_alone() {
+    let digest = Digest::of(b"abc");
+    let hex = digest.hex();
+    assert_eq!(hex.parse(), Ok(digest));
+    assert_eq!(hex.to_uppercase().parse(), Ok(digest));
+    let json = serde_json::to_string(&digest).unwrap();
+    assert_eq!(json, format!("\"{hex}\""));
+    assert_eq!(serde_json::from_str::<Digest>(&json).unwrap(), digest);
+    let long = "a".repeat(1_000_000);
+    let signed = "+a".repeat(32);
+    let wide = "é".repeat(32);
+    for text in ["", &hex[..12], &hex[1..], &format!("{hex}0"), &long, &signed, &wide, "\n"] {
+        let message = text.parse::<Digest>().unwrap_err().to_string();
+        assert!(message.ends_with(" is no digest, which has 64 hexadecimal digits"), "{message}");
+        assert!(message.len() < 300 && !message.contains('\n'), "{message}");
+        let json = serde_json::to_string(text).unwrap();
+        assert!(serde_json::from_str::<Digest>(&json).is_err());
+    }
+    assert!(serde_json::from_str::<Digest>("[1, 2]").is_err());
+}
+
+#[test]
 fn what_is_no_chore_is_named() {
     let module = [&MAGIC[..], &MODULE].concat();
     let exporting = |names: &[&str]| [head(), exports(names)].concat();

@@ -44,9 +44,24 @@ impl Home {
         self.data().join("chores")
     }
 
+    /// Copies of components, so that there is a version to go back to.
+    pub fn components(&self) -> PathBuf {
+        self.data().join("components")
+    }
+
+    /// Tells the compiled code of this home from any other.
+    pub fn cache_secret(&self) -> PathBuf {
+        self.data().join("cache.key")
+    }
+
     /// What can be made again.
     pub fn cache(&self) -> PathBuf {
         self.0.join("cache")
+    }
+
+    /// Compiled code of components.
+    pub fn compiled(&self) -> PathBuf {
+        self.cache().join("compiled")
     }
 
     /// Public identities of satellites, as they were fetched.

@@ -2,10 +2,15 @@
 
 use std::sync::Arc;
 
+use tracing::warn;
+use wasmtime::Engine;
 use wasmtime::component::Component;
 use wasmtime::component::types::ComponentItem;
 
 use crate::bindings::ChorePre;
+use crate::error::chain;
+use crate::package::Digest;
+use crate::runtime::cache::Verified;
 use crate::runtime::store::{Bare, Granted};
 use crate::runtime::{Runtime, stub};
 
@@ -55,24 +60,64 @@ pub(super) struct Linked {
 }
 
 impl Program {
-    /// Blocks for as long as the compiler takes: about a millisecond for each kilobyte.
-    pub(super) fn compile(runtime: &Runtime, bytes: &[u8]) -> Result<Program, Error> {
-        let inner = &runtime.0;
-        let component = Component::from_binary(&inner.engine, bytes)
+    /// Blocks for as long as the compiler takes: about a millisecond for each kilobyte. The cache
+    /// gets what can be linked, so that what is refused takes no place there.
+    pub(super) fn compile(
+        runtime: &Runtime,
+        bytes: &[u8],
+        digest: &Digest,
+    ) -> Result<Program, Error> {
+        let component = Component::from_binary(&runtime.0.engine, bytes)
             .map_err(|err| Error::Compile(text(err)))?;
-        check_async(runtime, &component)?;
+        let program = Program::link(runtime, &component)?;
+        if let Some(cache) = runtime.0.cache() {
+            match component.serialize() {
+                Ok(code) => cache.store(digest, &code),
+                Err(err) => warn!("the code of component {digest} is not kept: {}", text(err)),
+            }
+        }
+        Ok(program)
+    }
+
+    /// From the cache; blocks for a few reads. Code that was good once and is no longer, because the
+    /// host has changed, is compiled again: the compiler's error says what is wrong.
+    pub(super) fn load(runtime: &Runtime, digest: &Digest) -> Option<Program> {
+        let cache = runtime.0.cache()?;
+        let component = deserialize(&runtime.0.engine, &cache.load(digest)?);
+        let component = component.map_err(|err| Error::Compile(text(err)));
+        match component.and_then(|component| Program::link(runtime, &component)) {
+            Ok(program) => Some(program),
+            Err(err) => {
+                cache.discard(digest, chain(&err));
+                None
+            }
+        }
+    }
+
+    fn link(runtime: &Runtime, component: &Component) -> Result<Program, Error> {
+        let inner = &runtime.0;
+        check_async(runtime, component)?;
         let link = |err| Error::Link(text(err));
-        let granted = inner.linker.instantiate_pre(&component).and_then(ChorePre::new);
+        let granted = inner.linker.instantiate_pre(component).and_then(ChorePre::new);
         // To describe itself a component needs no capability, so what it imports is a trap there.
         let mut bare_linker = inner.bare_linker.clone();
-        stub::capabilities(&mut bare_linker, &component).map_err(link)?;
-        let bare = bare_linker.instantiate_pre(&component).and_then(ChorePre::new);
+        stub::capabilities(&mut bare_linker, component).map_err(link)?;
+        let bare = bare_linker.instantiate_pre(component).and_then(ChorePre::new);
         Ok(Program(Arc::new(Linked {
             runtime: runtime.clone(),
             granted: granted.map_err(link)?,
             bare: bare.map_err(link)?,
         })))
     }
+}
+
+/// The only way compiled code becomes a component without the compiler.
+#[allow(unsafe_code)]
+fn deserialize(engine: &Engine, code: &Verified) -> wasmtime::Result<Component> {
+    // SAFETY: the bytes must come from `Component::serialize`, unchanged. Only the cache makes a
+    // `Verified`, of bytes whose MAC fits a secret that no other user can read, and it makes such
+    // MACs of what `Program::compile` serialized only. They are in memory that nobody else changes.
+    unsafe { Component::deserialize(engine, code.code()) }
 }
 
 fn text(err: wasmtime::Error) -> String {

@@ -44,12 +44,12 @@ impl Bare {
         let bytes: Arc<[u8]> = std::fs::read(component).expect("the component is there").into();
         let digest = Digest::of(&bytes);
         let runtime = Runtime::new().expect("an engine");
-        let program = runtime.compile(bytes, digest).await.expect("the component compiles");
+        let compiled = runtime.compile(bytes, digest).await.expect("the component compiles");
         let known = vec![NodeUrl { id: node, address: "127.0.0.1:7777".into() }];
         let memory = Memory::open(&home.join("peer.db")).await.expect("a database");
         memory.save_state(name, vec![7; 64], "0.1.0").await.expect("state is saved");
         Bare {
-            program,
+            program: compiled.program,
             name: ChoreName::new(name).expect("a name"),
             node,
             memory,

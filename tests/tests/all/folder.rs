@@ -50,16 +50,16 @@ async fn each_bad_file_has_one_clear_line() {
         ("world", "of another world"),
         ("half", "ends in the middle"),
         ("Twice.wasm", "keep one of them"),
-        ("twice.wasm", "keep one of them"),
+        ("twice", "keep one of them"),
         ("under_score.wasm", "as in \"under-score\""),
         ("renamed", "rename its file to order-sender.wasm"),
         ("typo", "did you mean \"grants\""),
         ("negative", "-5s"),
         ("zero", "interval"),
         ("unitless", "unit"),
-        ("folder.wasm", "is a directory"),
-        ("outside.wasm", "not a regular file inside"),
-        ("dangling.wasm", "not a regular file inside"),
+        ("folder", "is a directory"),
+        ("outside", "not a regular file inside"),
+        ("dangling", "not a regular file inside"),
     ];
     for (name, part) in table {
         let refused = chore(planet.node(0), name);

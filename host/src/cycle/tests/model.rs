@@ -60,6 +60,10 @@ impl Model {
                 self.wind_down(now, &mut steps);
             }
             "release" => self.held = false,
+            // Failures put nothing off here.
+            "forgive" => {}
+            "due" if self.paused || self.stopping || self.interval_ms.is_none() => {}
+            "due" => self.tick = Some((now, "interval")),
             "stop" => self.stop(now, &mut steps),
             _ => panic!("unknown input: {input}"),
         }
@@ -185,6 +189,8 @@ fn inputs() -> impl Strategy<Value = Vec<(u64, String)>> {
         Just("hold"),
         Just("release"),
         Just("release"),
+        Just("forgive"),
+        Just("due"),
         Just("interval off"),
         Just("interval 5ms"),
         Just("interval 7ms"),

@@ -127,6 +127,8 @@ pub fn read_input(text: &str) -> Input {
         ["cancel"] => Control::Cancel,
         ["hold"] => Control::Hold,
         ["release"] => Control::Release,
+        ["forgive"] => Control::Forgive,
+        ["due"] => Control::Due,
         ["stop"] => Control::Stop,
         _ => panic!("unknown input: {text}"),
     };

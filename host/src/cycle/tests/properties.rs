@@ -158,6 +158,7 @@ fn what() -> impl Strategy<Value = What> {
         6 => prop_oneof![
             Just("pause"), Just("restart"), Just("restart"), Just("cancel"), Just("hold"),
             Just("release"), Just("release"), Just("interval off"), Just("interval 3ms"),
+            Just("forgive"), Just("due"),
         ],
     ];
     prop_oneof![

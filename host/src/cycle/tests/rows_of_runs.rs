@@ -345,6 +345,45 @@ fn a_run_that_succeeded_is_not_run_again() {
 }
 
 #[test]
+fn another_version_starts_without_the_failures_of_the_one_before() {
+    let player = check(
+        every("10s").backoff("1m", 16),
+        "0s  | time    | run 1 start
+         1s  | fail    |
+         2s  | forgive |                | 10s
+         10s | time    | run 2 interval",
+    );
+    assert_eq!(player.cycle.status().failures, 0);
+}
+
+#[test]
+fn due_makes_a_tick_that_waits_for_what_is_in_its_way() {
+    for (before, then, steps) in [
+        ("time", "due", "run 2 interval"),
+        ("pause", "due", ""),
+        ("interval off", "due", ""),
+        ("stop", "due", ""),
+    ] {
+        let stopped = if before == "stop" { "stopped" } else { "" };
+        let table = format!(
+            "0s | time     | run 1 start
+             1s | ok       |
+             2s | {before} | {stopped}
+             3s | {then}   | {steps}"
+        );
+        check(every("10s"), &table);
+    }
+    check(
+        every("10s"),
+        "0s | time    | run 1 start
+         1s | hold    | wind down
+         1s | fail    |
+         2s | due     |
+         3s | release | run 2 interval due 2s",
+    );
+}
+
+#[test]
 fn pause_drops_a_tick_that_is_kept_by_a_hold() {
     check(
         every("10s"),

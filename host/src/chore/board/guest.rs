@@ -1,0 +1,109 @@
+//! A guest's own control of its cycles.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::{Board, NEXT_WAITER};
+use crate::capability::cycle::{Cycles, Doing, Refusal};
+use crate::clock::Timestamp;
+use crate::cycle::{Control, Input, Interval, State, WaiterId};
+use crate::limits::CYCLES_MAX;
+
+impl Board {
+    /// A guest's control of one of its own cycles.
+    fn own(&self, name: &str, control: Control) -> Result<(), Refusal> {
+        self.control(Some(name), control.clone()).map_err(|_| Refusal::NotFound)?;
+        self.note(name, control);
+        Ok(())
+    }
+
+    /// The last of each kind is what counts when another board takes the cycle over, and bounds
+    /// what a guest can have remembered.
+    fn note(&self, name: &str, control: Control) {
+        let mut inner = self.lock();
+        if let Some(entry) = inner.cycles.get_mut(name) {
+            let kind = std::mem::discriminant(&control);
+            entry.own.retain(|earlier| std::mem::discriminant(earlier) != kind);
+            entry.own.push(control);
+        }
+    }
+}
+
+impl Cycles for Board {
+    fn list(&self) -> Vec<String> {
+        self.lock().cycles.keys().cloned().collect()
+    }
+
+    fn status(&self, name: &str) -> Result<Doing, Refusal> {
+        let inner = self.lock();
+        let entry = inner.cycles.get(name).ok_or(Refusal::NotFound)?;
+        Ok(match entry.cycle.state() {
+            State::Running { since, .. } => Doing::Running(since.as_nanos()),
+            State::Paused => Doing::Paused,
+            State::Disabled => Doing::Disabled,
+            State::Stopping { since, .. } => Doing::Running(since.as_nanos()),
+            State::Idle { next } => Doing::Idle(next.unwrap_or(Timestamp::MAX).as_nanos()),
+            // Held or stopped: whatever comes next, it is not before now.
+            State::Held | State::Stopped => Doing::Idle(Timestamp::now().as_nanos()),
+        })
+    }
+
+    fn pause(&self, name: &str) -> Result<(), Refusal> {
+        self.own(name, Control::Pause)
+    }
+
+    fn restart(&self, name: &str) -> Result<(), Refusal> {
+        self.own(name, Control::Restart)
+    }
+
+    fn trigger(&self, name: &str) -> Result<(), Refusal> {
+        // The answer is dropped: a run that waited for another of its own cycle never ended.
+        Board::trigger(self, Some(name), false).map(drop).map_err(|_| Refusal::NotFound)?;
+        let waiter = WaiterId(NEXT_WAITER.fetch_add(1, Ordering::Relaxed));
+        self.note(name, Control::Trigger { waiter });
+        Ok(())
+    }
+
+    fn change_interval(&self, name: &str, interval: Duration) -> Result<(), Refusal> {
+        let interval =
+            Interval::every(interval).map_err(|err| Refusal::Invalid(err.to_string()))?;
+        self.own(name, Control::ChangeInterval(interval))
+    }
+
+    fn add(&self, name: &str, interval: Duration, timeout: Duration) -> Result<(), Refusal> {
+        let interval =
+            Interval::every(interval).map_err(|err| Refusal::Invalid(err.to_string()))?;
+        if timeout.is_zero() {
+            return Err(Refusal::Invalid("a timeout of zero ends every run".into()));
+        }
+        let mut inner = self.lock();
+        if inner.cycles.contains_key(name) {
+            return Err(Refusal::Exists);
+        }
+        if inner.cycles.len() >= CYCLES_MAX {
+            return Err(Refusal::TooMany);
+        }
+        crate::descriptor::check_cycle_name(name)
+            .map_err(|err| Refusal::Invalid(err.to_string()))?;
+        let mut schedule = inner.template.clone();
+        schedule.interval = interval;
+        schedule.timeout = timeout;
+        inner.add(name, schedule, Timestamp::now());
+        if inner.stopping {
+            inner.step(name, Timestamp::now(), Input::Control(Control::Stop));
+        }
+        inner.urgent = true;
+        self.changed.notify_one();
+        Ok(())
+    }
+
+    fn remove(&self, name: &str) -> Result<(), Refusal> {
+        let mut inner = self.lock();
+        if !inner.cycles.contains_key(name) {
+            return Err(Refusal::NotFound);
+        }
+        inner.remove(name, Timestamp::now());
+        self.changed.notify_one();
+        Ok(())
+    }
+}

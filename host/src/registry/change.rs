@@ -1,0 +1,532 @@
+//! One change of one chore: loaded, replaced, reconfigured, gone back, or unloaded.
+//!
+//! A replacement is a transaction. The new version is prepared while the old one runs; then ticks
+//! and triggers are held, the run in progress winds down, and the new version's `open` decides:
+//! until it has succeeded, whatever fails leaves the old version running with its schedule and
+//! state. A change that is dropped half way, because the peer closes, does the same.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tracing::{info, warn};
+
+use super::entry::{GoBack, Loaded, Refused, Standing};
+use super::prepare::{Phases, Prepared, Refusal, Source, prepare};
+use super::{Inner, close_chore};
+use crate::bindings::lifecycle::{CloseReason, OpenReason};
+use crate::chore::{Chore, Held};
+use crate::clock::Timestamp;
+use crate::error::chain;
+use crate::folder::Reader;
+use crate::history::{Judgement, Version};
+use crate::limits::COMPONENT_BYTES_MAX;
+use crate::name::ChoreName;
+use crate::plan::{Files, Pair};
+use crate::status::{Build, Change, ChangeKind, LastRun, Outcome};
+
+/// What is to be done about one chore.
+pub(super) enum Task {
+    /// Nothing runs under this name.
+    Load(Origin),
+    /// Another component, or another config, is to take over from what runs.
+    Replace(Origin),
+    /// From a version whose run failed to the last good one.
+    GoBack(GoBack),
+    /// What ran before, because the files of the directory do not load.
+    FallBack,
+    /// The component's file is gone.
+    Remove,
+    /// The operator wants it so.
+    Unload,
+}
+
+/// Files of the chores directory, and what was read of them already.
+pub(super) struct Origin {
+    pub files: Files,
+    pub component: Option<Arc<[u8]>>,
+    pub manifest: Option<Arc<[u8]>>,
+    pub reader: Reader,
+}
+
+impl Origin {
+    async fn read(self) -> Result<Source, Refusal> {
+        let Origin { files, component, manifest, reader } = self;
+        let Files { component: file, manifest: manifest_file, pair } = files;
+        let component = match component {
+            Some(bytes) => bytes,
+            None => read(&reader, &file, pair.component).await?,
+        };
+        let manifest = match (manifest, manifest_file, pair.manifest) {
+            (Some(bytes), _, _) => Some(bytes),
+            (None, Some(file), Some(digest)) => Some(read(&reader, &file, digest).await?),
+            (None, _, _) => None,
+        };
+        Ok(Source { pair, component, manifest })
+    }
+}
+
+async fn read(
+    reader: &Reader,
+    file: &std::ffi::OsStr,
+    wanted: crate::package::Digest,
+) -> Result<Arc<[u8]>, Refusal> {
+    let read = reader.read(file, wanted, COMPONENT_BYTES_MAX).await;
+    read.map_err(|err| Refusal::new(chain(&err)))
+}
+
+/// Carries a task out to its end, whatever that is.
+pub(super) async fn carry_out(inner: Arc<Inner>, name: ChoreName, task: Task) -> Change {
+    let change = Work { inner: &inner, name: &name };
+    match task {
+        Task::Load(origin) => change.load(origin).await,
+        Task::Replace(origin) => change.replace(origin).await,
+        Task::GoBack(go_back) => change.go_back(go_back).await,
+        Task::FallBack => change.fall_back(None).await,
+        Task::Remove => change.remove(false).await,
+        Task::Unload => change.remove(true).await,
+    }
+}
+
+struct Work<'a> {
+    inner: &'a Arc<Inner>,
+    name: &'a ChoreName,
+}
+
+impl Work<'_> {
+    async fn load(&self, origin: Origin) -> Change {
+        let mut phases = Phases::begin();
+        let pair = origin.files.pair;
+        let file = origin.files.component.to_string_lossy().into_owned();
+        let loaded = match origin.read().await {
+            Ok(source) => self.open(&source, OpenReason::Loaded, &mut phases).await,
+            Err(refusal) => Err(refusal),
+        };
+        match loaded {
+            Ok(()) => self.changed(ChangeKind::Loaded, None, phases, String::new()),
+            Err(refusal) => {
+                let refused = self.refuse(file, Some(pair), refusal, phases);
+                // What ran before the peer was restarted still may.
+                match self.inner.falls_back(self.name) {
+                    true => self.fall_back(Some(refused)).await,
+                    false => refused,
+                }
+            }
+        }
+    }
+
+    /// Loads a version of earlier from the peer's own copy; `refused` is why.
+    async fn fall_back(&self, refused: Option<Change>) -> Change {
+        let history = self.history(|history| history.clone());
+        let mut reason = refused.as_ref().map(|change| change.reason.clone()).unwrap_or_default();
+        for version in history.running.iter().chain(&history.good) {
+            let mut phases = Phases::begin();
+            let loaded = match self.kept(version).await {
+                Ok(source) => self.open(&source, OpenReason::Loaded, &mut phases).await,
+                Err(refusal) => Err(refusal),
+            };
+            match loaded {
+                Ok(()) => return self.changed(ChangeKind::Loaded, None, phases, reason),
+                Err(refusal) => {
+                    let version = &version.version;
+                    warn!(chore = %self.name, version, "its last good version: {}", refusal.reason);
+                    reason = refusal.reason;
+                }
+            }
+        }
+        self.entry(|entry| entry.no_fallback = true);
+        refused.unwrap_or_else(|| self.changed(ChangeKind::Refused, None, Phases::begin(), reason))
+    }
+
+    async fn kept(&self, version: &Version) -> Result<Source, Refusal> {
+        let read = self.inner.components.read(version.component).await;
+        let component = read.map_err(|err| Refusal::new(chain(&err)))?;
+        let pair = Pair { component: version.component, manifest: version.manifest };
+        let manifest = version.manifest_text.as_ref().map(|text| text.as_bytes().into());
+        Ok(Source { pair, component, manifest })
+    }
+
+    /// Where nothing runs.
+    async fn open(
+        &self,
+        source: &Source,
+        reason: OpenReason,
+        phases: &mut Phases,
+    ) -> Result<(), Refusal> {
+        phases.end("read");
+        let prepared = prepare(self.inner, self.name, source, None, phases).await?;
+        let Prepared { spec, component, grants, version } = prepared;
+        let failed = spec.remembered.iter().filter_map(|(cycle, of)| {
+            Some((cycle.clone(), !of.last.as_ref()?.outcome.succeeded()))
+        });
+        let failed = failed.collect();
+        let runs = self.inner.options.config.probation_runs;
+        let before = self.history(|history| history.clone());
+        let mut next = before.clone();
+        next.loaded(version, failed, runs);
+        if next.begins_probation(&before) {
+            self.keep_state().await;
+        }
+        let opened = Chore::open(spec, reason)
+            .await
+            .map_err(|outcome| of_open(&component.descriptor.version, &outcome))?;
+        phases.end("open");
+        let chore = Arc::new(opened);
+        let pair = source.pair;
+        self.entry(|entry| {
+            entry.standing = Standing::Loaded(Loaded { chore, component, pair, grants });
+            entry.refused.take_if(|refused| refused.pair == Some(pair));
+            entry.history = next;
+        });
+        self.keep(source).await;
+        Ok(())
+    }
+
+    async fn replace(&self, origin: Origin) -> Change {
+        let mut phases = Phases::begin();
+        let pair = origin.files.pair;
+        let file = origin.files.component.to_string_lossy().into_owned();
+        let Some(running) = self.running() else { return self.load(origin).await };
+        let replaced = match origin.read().await {
+            Ok(source) => self.take_over(&running, &source, &mut phases).await,
+            Err(refusal) => Err(refusal),
+        };
+        let before = running.build();
+        match replaced {
+            Ok(kind) => self.changed(kind, Some(before), phases, String::new()),
+            Err(refusal) if refusal.revoked => self.revoke(file, pair, refusal, phases).await,
+            Err(refusal) => self.refuse(file, Some(pair), refusal, phases),
+        }
+    }
+
+    async fn take_over(
+        &self,
+        running: &Loaded,
+        source: &Source,
+        phases: &mut Phases,
+    ) -> Result<ChangeKind, Refusal> {
+        phases.end("read");
+        let prepared = prepare(self.inner, self.name, source, Some(running), phases).await?;
+        if running.pair.component != source.pair.component {
+            let held = self.hold(running, phases).await?;
+            // From here on no run of the old version changes what is known of it.
+            let before = self.history(|history| history.clone());
+            let mut next = before.clone();
+            let runs = self.inner.options.config.probation_runs;
+            next.replaced(prepared.version.clone(), running.chore.board().failed(), runs);
+            if next.begins_probation(&before) {
+                self.keep_state().await;
+            }
+            self.hand_over(&held, running, source, prepared, OpenReason::Replaced, phases).await?;
+            self.entry(|entry| entry.history = next);
+            drop(held);
+            self.keep(source).await;
+            return Ok(ChangeKind::Replaced);
+        }
+        let version = prepared.version.clone();
+        if prepared.spec.settings == running.chore.spec().settings {
+            running.chore.reconfigure(prepared.spec);
+            self.now_runs(running, source.pair, prepared.component, prepared.grants);
+            phases.end("apply");
+        } else {
+            let held = self.hold(running, phases).await?;
+            let reason = OpenReason::SettingsChanged;
+            self.hand_over(&held, running, source, prepared, reason, phases).await?;
+        }
+        let runs = self.inner.options.config.probation_runs;
+        self.entry(|entry| entry.history.loaded(version, BTreeMap::new(), runs));
+        self.keep(source).await;
+        Ok(ChangeKind::Reconfigured)
+    }
+
+    async fn hold(&self, running: &Loaded, phases: &mut Phases) -> Result<Held, Refusal> {
+        let held = running.chore.hold().await;
+        phases.end("drain");
+        held.map_err(|outcome| Refusal::new(outcome.message()))
+    }
+
+    async fn hand_over(
+        &self,
+        held: &Held,
+        running: &Loaded,
+        source: &Source,
+        prepared: Prepared,
+        reason: OpenReason,
+        phases: &mut Phases,
+    ) -> Result<(), Refusal> {
+        let Prepared { spec, component, grants, .. } = prepared;
+        let version = &component.descriptor.version;
+        held.take_over(spec, reason).await.map_err(|outcome| of_open(version, &outcome))?;
+        self.now_runs(running, source.pair, component, grants);
+        phases.end("open");
+        Ok(())
+    }
+
+    fn now_runs(
+        &self,
+        running: &Loaded,
+        pair: Pair,
+        component: Arc<super::prepare::Component>,
+        grants: Vec<String>,
+    ) {
+        let chore = running.chore.clone();
+        self.entry(|entry| {
+            entry.standing = Standing::Loaded(Loaded { chore, component, pair, grants });
+            entry.refused = None;
+        });
+    }
+
+    /// The operator took away what the running version needs, in a config that is in order.
+    async fn revoke(&self, file: String, pair: Pair, refusal: Refusal, phases: Phases) -> Change {
+        self.close_running(CloseReason::Removed).await;
+        self.refuse(file, Some(pair), refusal, phases)
+    }
+
+    async fn go_back(&self, wish: GoBack) -> Change {
+        let mut phases = Phases::begin();
+        let good = self.history(|history| history.good.clone());
+        let (Some(running), Some(good)) = (self.running(), good) else {
+            return self.changed(ChangeKind::Unchanged, None, phases, String::new());
+        };
+        let before = running.build();
+        match self.take_back(&running, &good, &wish, &mut phases).await {
+            Ok(()) => self.changed(ChangeKind::WentBack, Some(before), phases, wish.reason),
+            Err(refusal) => {
+                let version = &before.version;
+                warn!(
+                    chore = %self.name, version,
+                    "going back failed, so this version goes on: {}", refusal.reason
+                );
+                self.entry(|entry| entry.history.going_back_failed());
+                self.save_history().await;
+                let reason = format!("going back failed: {}", refusal.reason);
+                self.changed(ChangeKind::Refused, Some(before), phases, reason)
+            }
+        }
+    }
+
+    async fn take_back(
+        &self,
+        running: &Loaded,
+        good: &Version,
+        wish: &GoBack,
+        phases: &mut Phases,
+    ) -> Result<(), Refusal> {
+        let source = self.kept(good).await?;
+        phases.end("read");
+        let prepared = prepare(self.inner, self.name, &source, Some(running), phases).await?;
+        let held = self.hold(running, phases).await?;
+        // The state of the version that failed may be nothing that the good one can read.
+        let memory = &self.inner.options.memory;
+        let swapped = memory.swap_state(self.name.as_str()).await;
+        swapped.map_err(|err| Refusal::new(chain(&err)))?;
+        let reason = OpenReason::Replaced;
+        let handed = self.hand_over(&held, running, &source, prepared, reason, phases).await;
+        if let Err(refusal) = handed {
+            if let Err(err) = memory.swap_state(self.name.as_str()).await {
+                warn!(chore = %self.name, "giving its state back: {}", chain(&err));
+            }
+            return Err(refusal);
+        }
+        self.entry(|entry| entry.history.went_back(Timestamp::now(), wish.reason.clone()));
+        held.make_due(&wish.cycle);
+        drop(held);
+        self.drop_kept_state().await;
+        self.keep(&source).await;
+        Ok(())
+    }
+
+    async fn remove(&self, by_operator: bool) -> Change {
+        let phases = Phases::begin();
+        let before = self.close_running(CloseReason::Removed).await;
+        if by_operator {
+            self.entry(|entry| entry.history.unload(Timestamp::now()));
+            self.save_history().await;
+        } else {
+            let name = self.name.as_str();
+            self.inner.shelf().entries.remove(self.name);
+            if let Err(err) = self.inner.options.memory.remove_history(name).await {
+                warn!(chore = name, "forgetting its history: {}", chain(&err));
+            }
+            self.inner.tidy_components().await;
+        }
+        self.changed(ChangeKind::Unloaded, before, phases, String::new())
+    }
+
+    async fn close_running(&self, reason: CloseReason) -> Option<Build> {
+        let running = self.running()?;
+        let grace = running.chore.spec().grace;
+        close_chore(self.name, running.chore.clone(), reason, grace).await;
+        self.entry(|entry| entry.standing = Standing::Absent);
+        Some(running.build())
+    }
+
+    // What is written down.
+
+    /// Keeps the bytes of what runs, so that it can be gone back to when its file is another, and
+    /// writes the history down. Without it the chore runs all the same.
+    async fn keep(&self, source: &Source) {
+        let digest = source.pair.component;
+        if let Err(err) = self.inner.components.keep(digest, source.component.clone()).await {
+            warn!(chore = %self.name, "it cannot be gone back to: {}", chain(&err));
+        }
+        self.save_history().await;
+        self.inner.tidy_components().await;
+    }
+
+    async fn save_history(&self) {
+        self.inner.save_history(self.name).await;
+    }
+
+    async fn keep_state(&self) {
+        if let Err(err) = self.inner.options.memory.keep_state(self.name.as_str()).await {
+            warn!(chore = %self.name, "its state cannot be gone back to: {}", chain(&err));
+        }
+    }
+
+    async fn drop_kept_state(&self) {
+        if let Err(err) = self.inner.options.memory.drop_kept_state(self.name.as_str()).await {
+            warn!(chore = %self.name, "dropping a copy of its state: {}", chain(&err));
+        }
+    }
+
+    // The entry.
+
+    fn entry<T>(&self, change: impl FnOnce(&mut super::Entry) -> T) -> T {
+        change(self.inner.shelf().entries.entry(self.name.clone()).or_default())
+    }
+
+    fn history<T>(&self, look: impl FnOnce(&crate::history::History) -> T) -> T {
+        self.entry(|entry| look(&entry.history))
+    }
+
+    fn running(&self) -> Option<Loaded> {
+        self.entry(|entry| entry.loaded().cloned())
+    }
+
+    // What is said of it.
+
+    fn refuse(&self, file: String, pair: Option<Pair>, refusal: Refusal, phases: Phases) -> Change {
+        let Refusal { version, reason, .. } = refusal;
+        let digest = pair.map(|pair| pair.component.to_string()).unwrap_or_default();
+        let goes_on = self.running().map(|running| running.build().version);
+        match &goes_on {
+            Some(runs) => {
+                warn!(chore = %self.name, file, digest, "not replaced, {runs} goes on: {reason}");
+            }
+            None => warn!(chore = %self.name, file, digest, "chore not loaded: {reason}"),
+        }
+        let told = reason.clone();
+        self.entry(|entry| entry.refused = Some(Refused { file, pair, version, reason }));
+        self.changed(ChangeKind::Refused, None, phases, told)
+    }
+
+    fn changed(
+        &self,
+        kind: ChangeKind,
+        from: Option<Build>,
+        phases: Phases,
+        reason: String,
+    ) -> Change {
+        let (to, generation) =
+            self.entry(|entry| (entry.loaded().map(Loaded::build), entry.history.generation));
+        let chore = self.name.as_str().to_owned();
+        let change = Change { chore, kind, from, to, generation, phases: phases.list(), reason };
+        tell(&change);
+        change
+    }
+}
+
+fn of_open(version: &str, outcome: &Outcome) -> Refusal {
+    let reason = format!("its open {}: {}", outcome.word(), outcome.message());
+    Refusal { version: version.to_owned(), ..Refusal::new(reason) }
+}
+
+/// One log line for each change; a refusal had its own.
+fn tell(change: &Change) {
+    let Change { chore, kind, from, to, generation, phases, reason } = change;
+    let short = |build: &Option<Build>| match build {
+        Some(Build { version, digest }) => {
+            format!("{version} ({})", digest.get(..12).unwrap_or(digest))
+        }
+        None => String::new(),
+    };
+    let (from, to) = (short(from), short(to));
+    let phase = |phase: &crate::status::Phase| format!("{} {:.1?}", phase.name, phase.elapsed);
+    let phases = phases.iter().map(phase).collect::<Vec<_>>().join(", ");
+    match kind {
+        ChangeKind::Loaded if reason.is_empty() => {
+            info!(chore, version = to, generation, phases, "chore loaded");
+        }
+        ChangeKind::Loaded => {
+            warn!(chore, version = to, generation, phases, "last good version loaded: {reason}");
+        }
+        ChangeKind::Replaced => info!(chore, from, to, generation, phases, "chore replaced"),
+        ChangeKind::WentBack => {
+            warn!(chore, from, to, generation, phases, "went back: {reason}");
+        }
+        ChangeKind::Reconfigured => info!(chore, version = to, phases, "chore reconfigured"),
+        ChangeKind::Unloaded => info!(chore, version = from, "chore unloaded"),
+        ChangeKind::Refused | ChangeKind::Unchanged => {}
+    }
+}
+
+impl Inner {
+    /// Whether a version of earlier is to be loaded where nothing runs, though there is a file.
+    pub(super) fn falls_back(&self, name: &ChoreName) -> bool {
+        self.shelf().entries.get(name).is_some_and(|entry| {
+            entry.loaded().is_none() && !entry.no_fallback && entry.history.running.is_some()
+        })
+    }
+
+    /// Called with the end of each run.
+    pub(super) fn run_ended(&self, name: &ChoreName, pair: Pair, cycle: &str, last: &LastRun) {
+        let mut shelf = self.shelf();
+        let Some(entry) = shelf.entries.get_mut(name) else { return };
+        if entry.loaded().is_none_or(|loaded| loaded.pair != pair) {
+            return;
+        }
+        match entry.history.run_ended(cycle, last.iteration, &last.outcome) {
+            Judgement::Unwatched => return,
+            Judgement::Watch { runs_left } => {
+                info!(chore = %name, runs_left, "the new version is watched");
+            }
+            Judgement::Passed => info!(chore = %name, "the new version is good"),
+            Judgement::GoBack { reason } => {
+                entry.go_back = Some(GoBack { cycle: cycle.to_owned(), reason });
+            }
+        }
+        entry.unsaved = true;
+        drop(shelf);
+        self.nudge.notify_one();
+    }
+
+    pub(super) async fn save_history(&self, name: &ChoreName) {
+        let record = {
+            let mut shelf = self.shelf();
+            let Some(entry) = shelf.entries.get_mut(name) else { return };
+            entry.unsaved = false;
+            serde_json::to_string(&entry.history)
+        };
+        let saved = match record {
+            Ok(record) => {
+                let saved = self.options.memory.save_history(name.as_str(), record).await;
+                saved.map_err(|err| chain(&err))
+            }
+            Err(err) => Err(err.to_string()),
+        };
+        if let Err(reason) = saved {
+            warn!(chore = %name, "its history was not saved: {reason}");
+        }
+    }
+
+    /// Deletes copies of components that nothing would go back to.
+    pub(super) async fn tidy_components(&self) {
+        let wanted = {
+            let shelf = self.shelf();
+            shelf.entries.values().flat_map(|entry| entry.history.digests()).collect()
+        };
+        if let Err(err) = self.components.retain(wanted).await {
+            warn!("deleting copies of components: {}", chain(&err));
+        }
+    }
+}

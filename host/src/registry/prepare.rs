@@ -1,0 +1,243 @@
+//! From the bytes of a chore to what can be opened: verified, configured, granted, compiled,
+//! described. Nothing of what runs is touched. The first step that fails is why it is refused.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Weak};
+
+use tokio::time::Instant;
+use tracing::warn;
+
+use super::entry::Loaded;
+use super::{Inner, Options, describe};
+use crate::chore::{OnEnded, Remembered, Services, Spec};
+use crate::descriptor::Descriptor;
+use crate::error::chain;
+use crate::grant::{self, Capability};
+use crate::history::Version;
+use crate::limits::CONFIG_BYTES_MAX;
+use crate::manifest::{self, Manifest, Resolved};
+use crate::name::ChoreName;
+use crate::package::{self, Digest, Package};
+use crate::plan::Pair;
+use crate::runtime::Program;
+use crate::sql::Sql;
+use crate::status::Phase;
+
+/// What a chore is made of, as it was read.
+pub(super) struct Source {
+    pub pair: Pair,
+    pub component: Arc<[u8]>,
+    pub manifest: Option<Arc<[u8]>>,
+}
+
+/// A component that can be called.
+pub(super) struct Component {
+    pub package: Package,
+    pub program: Program,
+    pub descriptor: Descriptor,
+}
+
+/// A chore that can be opened.
+pub(super) struct Prepared {
+    pub spec: Spec,
+    pub component: Arc<Component>,
+    pub grants: Vec<String>,
+    pub version: Version,
+}
+
+/// Why a chore is refused, and of which version it says it is, if it came so far.
+pub(super) struct Refusal {
+    pub version: String,
+    pub reason: String,
+    /// What runs is not granted what it needs by the config as it is now.
+    pub revoked: bool,
+}
+
+impl Refusal {
+    pub fn new(reason: impl Into<String>) -> Refusal {
+        Refusal { version: String::new(), reason: reason.into(), revoked: false }
+    }
+}
+
+/// Steps and how long each took.
+pub(super) struct Phases {
+    since: Instant,
+    list: Vec<Phase>,
+}
+
+impl Phases {
+    pub fn begin() -> Phases {
+        Phases { since: Instant::now(), list: Vec::new() }
+    }
+
+    /// What was done since the last end.
+    pub fn end(&mut self, name: impl Into<String>) {
+        let now = Instant::now();
+        self.list.push(Phase { name: name.into(), elapsed: now - self.since });
+        self.since = now;
+    }
+
+    pub fn list(self) -> Vec<Phase> {
+        self.list
+    }
+}
+
+/// With `running`, what does not depend on the files is shared with it.
+pub(super) async fn prepare(
+    inner: &Arc<Inner>,
+    name: &ChoreName,
+    source: &Source,
+    running: Option<&Loaded>,
+    phases: &mut Phases,
+) -> Result<Prepared, Refusal> {
+    let options = &inner.options;
+    let same = running.filter(|running| running.pair.component == source.pair.component);
+    let package = match same {
+        Some(same) => same.component.package.clone(),
+        None => verify(source.component.clone()).await?,
+    };
+    let (text, manifest) = parse(name, source.manifest.as_deref())?;
+    let granted = grant::decide(name, &package.imports, manifest.grants(), &offered(options));
+    let granted =
+        granted.map_err(|err| Refusal { revoked: same.is_some(), ..Refusal::new(chain(&err)) })?;
+    phases.end("verify");
+    let component = match same {
+        Some(same) => same.component.clone(),
+        None => component(options, name, package, source.component.clone(), phases).await?,
+    };
+    let descriptor = &component.descriptor;
+    let version = descriptor.version.clone();
+    let refuse = |reason| Refusal { version: version.clone(), reason, revoked: false };
+    let resolved =
+        manifest.resolve(descriptor, &options.config).map_err(|errors| refuse(all(&errors)))?;
+
+    let seed = |cycle: &str| jitter_seed(options, name, cycle);
+    let Resolved { memory_bytes_max, grace, .. } = resolved;
+    let sql = match running {
+        Some(running) => running.chore.spec().services.sql.clone(),
+        None => Sql::new(options.databases.join(format!("{name}.db"))),
+    };
+    let spec = Spec {
+        name: name.clone(),
+        version: version.clone(),
+        program: component.program.clone(),
+        schedules: resolved.schedules(seed),
+        added_schedule: resolved.added_schedule(seed("")),
+        settings: Arc::new(resolved.settings),
+        remembered: remembered(options, name, descriptor).await.map_err(refuse)?,
+        memory_bytes_max,
+        grace,
+        services: services(options, sql, &granted),
+        on_ended: on_ended(inner, name.clone(), source.pair),
+    };
+    phases.end("configure");
+    let Pair { component: digest, manifest } = source.pair;
+    let version = Version { component: digest, manifest, version, manifest_text: text };
+    let grants = granted.iter().map(ToString::to_string).collect();
+    Ok(Prepared { spec, component, grants, version })
+}
+
+/// Off the async threads: a large component takes a while.
+async fn verify(bytes: Arc<[u8]>) -> Result<Package, Refusal> {
+    let verified = tokio::task::spawn_blocking(move || package::verify(&bytes)).await;
+    let verified = verified.map_err(|_| Refusal::new("the peer is closing"))?;
+    verified.map_err(|err| Refusal::new(chain(&err)))
+}
+
+fn parse(name: &ChoreName, bytes: Option<&[u8]>) -> Result<(Option<String>, Manifest), Refusal> {
+    // As the operator would name it from the peer's home.
+    let origin = format!("chores/{name}.toml");
+    let bytes = bytes.unwrap_or_default();
+    if bytes.len() as u64 > CONFIG_BYTES_MAX {
+        return Err(Refusal::new(format!("{origin} has more than {CONFIG_BYTES_MAX} bytes")));
+    }
+    let text = std::str::from_utf8(bytes)
+        .map_err(|_| Refusal::new(format!("{origin} is not UTF-8 text")))?;
+    let manifest = Manifest::parse(text, &origin).map_err(|err| Refusal::new(chain(&err)))?;
+    Ok((Some(text.to_owned()).filter(|text| !text.is_empty()), manifest))
+}
+
+async fn component(
+    options: &Options,
+    name: &ChoreName,
+    package: Package,
+    bytes: Arc<[u8]>,
+    phases: &mut Phases,
+) -> Result<Arc<Component>, Refusal> {
+    let compiled = options.runtime.compile(bytes, package.digest).await;
+    let compiled = compiled.map_err(|err| Refusal::new(chain(&err)))?;
+    phases.end(format!("compile ({})", compiled.origin));
+    let program = compiled.program;
+    let memory_max = usize::try_from(options.config.limits.memory).unwrap_or(usize::MAX);
+    let described = program.describe(memory_max).await;
+    let descriptor = describe::descriptor(described.map_err(|err| Refusal::new(chain(&err)))?);
+    descriptor.check(name).map_err(|err| Refusal::new(chain(&err)))?;
+    phases.end("describe");
+    Ok(Arc::new(Component { package, program, descriptor }))
+}
+
+fn offered(options: &Options) -> BTreeSet<Capability> {
+    let mut offered = BTreeSet::from([Capability::Kademlia, Capability::Transport]);
+    if options.orders.is_some() {
+        offered.insert(Capability::Orders);
+    }
+    offered
+}
+
+fn services(options: &Options, sql: Sql, granted: &BTreeSet<Capability>) -> Services {
+    let has = |capability| granted.contains(&capability);
+    Services {
+        sql,
+        memory: options.memory.clone(),
+        meters: options.meters.clone(),
+        orders: options.orders.clone().filter(|_| has(Capability::Orders)),
+        kademlia: has(Capability::Kademlia).then(|| options.kademlia.clone()),
+        transport: has(Capability::Transport).then(|| options.transport.clone()),
+    }
+}
+
+/// Where each cycle stood when the peer was last here. What cannot be read is as good as nothing:
+/// the cycle begins anew.
+async fn remembered(
+    options: &Options,
+    name: &ChoreName,
+    descriptor: &Descriptor,
+) -> Result<HashMap<String, Remembered>, String> {
+    let loaded = options.memory.load_schedules(name.as_str()).await;
+    let mut remembered = HashMap::new();
+    for (cycle, text) in loaded.map_err(|err| chain(&err))? {
+        match serde_json::from_str(&text) {
+            Ok(saved) => {
+                remembered.insert(cycle, saved);
+            }
+            Err(err) if descriptor.cycles.iter().any(|known| known.name == cycle) => {
+                warn!(chore = %name, cycle, "its saved schedule cannot be read, it begins anew: {err}");
+            }
+            Err(_) => {}
+        }
+    }
+    Ok(remembered)
+}
+
+/// Tells the chore's history how its runs end. Runs of another version are not its own.
+fn on_ended(inner: &Arc<Inner>, name: ChoreName, pair: Pair) -> OnEnded {
+    // Weak, because what holds the chore holds this.
+    let inner: Weak<Inner> = Arc::downgrade(inner);
+    Arc::new(move |cycle, last| {
+        if let Some(inner) = inner.upgrade() {
+            inner.run_ended(&name, pair, cycle, last);
+        }
+    })
+}
+
+/// The same on every start, and another for every node, chore and cycle.
+fn jitter_seed(options: &Options, name: &ChoreName, cycle: &str) -> u64 {
+    let text = format!("{}/{name}/{cycle}", options.node);
+    let mut head = [0; 8];
+    head.copy_from_slice(&Digest::of(text.as_bytes()).as_bytes()[..8]);
+    u64::from_le_bytes(head)
+}
+
+fn all(errors: &[manifest::Error]) -> String {
+    errors.iter().map(|err| chain(err)).collect::<Vec<_>>().join("; ")
+}
