@@ -1,6 +1,7 @@
 //! Testplanet: real satellites, storage nodes and an uplink on loopback, for tests that need a whole
 //! network. Peers are started by the same code as those of `chore demo`.
 
+mod builds;
 mod program;
 mod programs;
 mod wait;
@@ -18,6 +19,7 @@ use chore_host::uplink::HandedIn;
 use chore_proto::{Order, OrderLimit};
 use tempfile::TempDir;
 
+pub use builds::{Build, PATCHED, chores, drop_chore, drop_into};
 pub use program::Program;
 pub use programs::{chore_program, component};
 pub use wait::{LONG, eventually};

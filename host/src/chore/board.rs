@@ -14,8 +14,10 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::chore::Spec;
 use crate::clock::Timestamp;
-use crate::cycle::{Answer, Control, Cycle, Input, Saved, Schedule, State, Status, Step, WaiterId};
-use crate::limits::CYCLES_MAX;
+use crate::cycle::{
+    Answer, Control, Cycle, Input, Period, Saved, Schedule, State, Status, Step, WaiterId,
+};
+use crate::limits::{CYCLES_MAX, SCHEDULE_SAVE_EVERY};
 use crate::status::{CycleStatus, LastRun, Outcome, Triggered};
 
 /// Waiters of all boards, so that those of one board can move to another.
@@ -285,7 +287,13 @@ impl Inner {
                     let _ = waiter.send(triggered(answer, entry.last.as_ref()));
                 }
                 Step::Stopped => entry.stopped = true,
-                step => self.steps.push((name.to_owned(), step)),
+                step => {
+                    // Of a slow cycle each run is counted, whatever happens next.
+                    let slow = |period: Period| period.get() >= SCHEDULE_SAVE_EVERY;
+                    let period = entry.cycle.schedule().interval.period();
+                    self.urgent |= matches!(step, Step::Run(_)) && period.is_none_or(slow);
+                    self.steps.push((name.to_owned(), step));
+                }
             }
         }
     }

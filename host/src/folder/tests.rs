@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod directory;
+
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -293,47 +295,6 @@ async fn without_events_a_scan_finds_it() {
 }
 
 #[tokio::test]
-async fn another_directory_in_its_place_is_followed() {
-    let mut bench = Bench::new();
-    bench.put("a.wasm", "0");
-    bench.until_file("a.wasm", "0").await;
-
-    // Removed, and there again after a look.
-    fs::remove_dir_all(bench.directory()).unwrap();
-    bench.until_missing().await;
-    fs::create_dir(bench.directory()).unwrap();
-    bench.put("a.wasm", "1");
-    bench.until_file("a.wasm", "1").await;
-    bench.quiet().await;
-    bench.put("a.wasm", "2");
-    bench.until_file("a.wasm", "2").await;
-    bench.quiet().await;
-
-    // Between two looks; most file systems use the inode's number again.
-    fs::remove_dir_all(bench.directory()).unwrap();
-    fs::create_dir(bench.directory()).unwrap();
-    bench.put("a.wasm", "3");
-    bench.until_file("a.wasm", "3").await;
-    bench.quiet().await;
-    bench.put("a.wasm", "4");
-    bench.until_file("a.wasm", "4").await;
-    bench.quiet().await;
-
-    // Swapped by renames.
-    let (old, new) = (bench.home.path().join("old"), bench.home.path().join("new"));
-    fs::create_dir(&new).unwrap();
-    fs::write(new.join("a.wasm"), "5").unwrap();
-    fs::rename(bench.directory(), &old).unwrap();
-    fs::rename(&new, bench.directory()).unwrap();
-    bench.until_file("a.wasm", "5").await;
-    bench.quiet().await;
-    fs::write(old.join("a.wasm"), "of no interest").unwrap();
-    assert!(timeout(QUIET, bench.folder.changed()).await.is_err(), "the old one is watched still");
-    bench.put("a.wasm", "6");
-    bench.until_file("a.wasm", "6").await;
-}
-
-#[tokio::test]
 async fn links_are_followed_inside_and_odd_entries_are_not_opened() {
     let mut bench = Bench::new();
     let outside = bench.home.path().join("outside.wasm");
@@ -350,7 +311,7 @@ async fn links_are_followed_inside_and_odd_entries_are_not_opened() {
     assert!(fifo.success());
     let _socket = UnixListener::bind(bench.path("socket.wasm")).unwrap();
     bench.put("secret.wasm", "secret");
-    fs::set_permissions(bench.path("secret.wasm"), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(bench.path("secret.wasm"), fs::Permissions::from_mode(0o000)).unwrap();
     // Sparse: they cost nothing unless they are read.
     let huge = |file: &str, bytes: u64| File::create(bench.path(file)).unwrap().set_len(bytes);
     huge("huge.wasm", 1 << 30).unwrap();
@@ -439,34 +400,20 @@ async fn more_than_one_look_keeps_is_read_when_its_turn_comes() {
     assert!(matches!(err, ReadError::Read { .. }), "{err}");
 }
 
-#[tokio::test]
-async fn what_is_no_directory_of_chores_is_an_error() {
-    let mut bench = Bench::new();
-    let mut missing = Folder::open(bench.path("missing"), NEVER);
-    let err = missing.look().await.err().unwrap();
-    assert!(
-        err.to_string().contains("missing does not exist: create it, or name another"),
-        "{err}"
-    );
-    fs::create_dir(bench.path("missing")).unwrap();
-    timeout(WAIT, missing.changed()).await.expect("it is tried again");
-    assert!(missing.look().await.is_ok());
-
-    bench.write("file", "");
-    let err = Folder::open(bench.path("file"), NEVER).look().await.err().unwrap();
-    assert!(matches!(err, Error::Read { .. }), "{err}");
-
-    for number in 0..CHORES_FILES_MAX {
-        File::create(bench.path(&format!("{number}"))).unwrap();
+#[test]
+fn bytes_of_another_state_of_the_file_are_not_taken() {
+    let home = tempfile::tempdir().unwrap();
+    let (path, next) = (home.path().join("a"), home.path().join("next"));
+    rename_written(&next, &path, b"one");
+    let stamp = stamp::Stamp::of(&fs::metadata(&path).unwrap());
+    assert_eq!(read::bytes(&path, &stamp).unwrap().as_deref(), Some(&b"one"[..]));
+    // With the same size.
+    rename_written(&next, &path, b"two");
+    assert!(read::bytes(&path, &stamp).unwrap().is_none());
+    for size in [2, 4] {
+        let stamp = stamp::Stamp { size, ..stamp::Stamp::of(&fs::metadata(&path).unwrap()) };
+        assert!(read::bytes(&path, &stamp).unwrap().is_none(), "{size}");
     }
-    let err = bench.folder.look().await.err().unwrap();
-    assert!(
-        err.to_string().ends_with("has more than 10000 entries: is it the right one?"),
-        "{err}"
-    );
-    fs::remove_file(bench.path("file")).unwrap();
-    fs::remove_dir(bench.path("missing")).unwrap();
-    assert!(bench.look().await.found.is_empty());
 }
 
 #[tokio::test]

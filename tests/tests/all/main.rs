@@ -9,4 +9,5 @@ mod folder;
 mod guests;
 mod operator;
 mod power_cut;
+mod reload;
 mod settle;

@@ -4,6 +4,8 @@
 //! version opens on a board of its own, and what it did there to its cycles is taken over when it
 //! has opened, so that an `open` that fails has changed nothing.
 
+use std::collections::BTreeSet;
+
 use super::{Board, Entry};
 use crate::chore::Spec;
 use crate::clock::Timestamp;
@@ -64,14 +66,14 @@ impl Board {
         let there = |entry: &Entry| !(entry.removed && entry.stopped);
         staged.cycles.retain(|_, entry| there(entry));
         inner.cycles.retain(|_, entry| there(entry));
-        let names: Vec<String> = inner.cycles.keys().cloned().collect();
+        let names: BTreeSet<String> = inner.cycles.keys().cloned().collect();
         let gone = |name: &&String| other_version && !staged.cycles.contains_key(*name);
         for gone in names.iter().filter(gone) {
             inner.keep_in_mind(gone);
             inner.remove(gone, now);
         }
         for (name, entry) in std::mem::take(&mut staged.cycles) {
-            if !inner.cycles.contains_key(&name) {
+            if !names.contains(&name) {
                 inner.cycles.insert(name, entry);
                 continue;
             }
