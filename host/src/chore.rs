@@ -197,12 +197,19 @@ struct Begun {
 impl Actor {
     async fn feed(mut self) {
         loop {
-            let (steps, wake) = self.board.due(Timestamp::now());
+            let (mut steps, wake) = self.board.due(Timestamp::now());
+            let begins = |(_, step): &(String, Step)| matches!(step, Step::Run(_));
+            let first = steps.iter().position(begins).unwrap_or(steps.len());
+            let later = steps.split_off(first);
             for (cycle, step) in steps {
                 self.act(cycle, step);
             }
             let stopped = self.board.stopped() && self.runs.is_empty();
+            // Before a run begins, so that no iteration is counted twice after a crash.
             self.persist(stopped).await;
+            for (cycle, step) in later {
+                self.act(cycle, step);
+            }
             if stopped {
                 return;
             }

@@ -291,7 +291,7 @@ impl Inner {
                     // Of a slow cycle each run is counted, whatever happens next.
                     let slow = |period: Period| period.get() >= SCHEDULE_SAVE_EVERY;
                     let period = entry.cycle.schedule().interval.period();
-                    self.urgent |= matches!(step, Step::Run(_)) && period.is_none_or(slow);
+                    self.urgent |= matches!(step, Step::Run(_)) && period.is_some_and(slow);
                     self.steps.push((name.to_owned(), step));
                 }
             }

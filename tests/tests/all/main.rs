@@ -7,6 +7,7 @@ mod controls;
 mod faults;
 mod folder;
 mod guests;
+mod hot_swap;
 mod operator;
 mod power_cut;
 mod reload;
