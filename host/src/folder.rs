@@ -3,7 +3,7 @@
 //!
 //! An event never says what happened, only that it is time to look, and a scan in regular intervals
 //! would find the same. A file counts when it has stopped changing, and at once if it was renamed
-//! into place (`stamp`). It is read once into memory and judged by its digest, so that two events for
+//! into place: its times tell (`stamp`), or else the event, if there was one (`watch`). It is read once into memory and judged by its digest, so that two events for
 //! the same bytes do nothing.
 
 mod list;
@@ -135,11 +135,13 @@ impl Folder {
 
         let begun = Instant::now();
         let (directory, state) = (self.directory.clone(), self.state.clone());
+        // Before the listing: of what is renamed later there is another event.
+        let renamed = self.signal.take_renamed();
         let looked = tokio::task::spawn_blocking(move || {
             // What a panic left is a memory of fewer files: they are read again.
             let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
             state.watch.follow(&directory);
-            state.memory.list(&directory)
+            state.memory.list(&directory, &renamed)
         });
         let looked = looked.await.map_err(|_| Error::Closed).flatten();
         let ended = Instant::now();

@@ -26,7 +26,11 @@ pub struct Build(Vec<u8>);
 impl Build {
     /// A chore of this workspace as it is.
     pub fn of(name: &str) -> Build {
-        Build(fs::read(component(name)).expect("a component"))
+        Build::from_bytes(fs::read(component(name)).expect("a component"))
+    }
+
+    pub fn from_bytes(bytes: Vec<u8>) -> Build {
+        Build(bytes)
     }
 
     /// [`PATCHED`] as it is: everything succeeds.

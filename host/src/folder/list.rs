@@ -27,6 +27,8 @@ struct Known {
     /// `None` if it was no file.
     stamp: Option<Stamp>,
     stamp_since: Instant,
+    /// With this stamp it was renamed into place, so whoever made it is done.
+    renamed: bool,
     /// Of its bytes, if every later version has another stamp.
     digest: Option<Digest>,
     missing_since: Option<Instant>,
@@ -35,6 +37,7 @@ struct Known {
 /// A look under way.
 struct Look<'a> {
     inside: &'a Path,
+    renamed: &'a BTreeSet<OsString>,
     kept_max: u64,
     kept: u64,
     listing: Listing,
@@ -48,7 +51,12 @@ impl Memory {
     }
 
     /// What is there, and after how long to look again because of files that are settling.
-    pub fn list(&mut self, directory: &Path) -> Result<(Listing, Option<Duration>), Error> {
+    /// `renamed` are those that events say were renamed.
+    pub fn list(
+        &mut self,
+        directory: &Path,
+        renamed: &BTreeSet<OsString>,
+    ) -> Result<(Listing, Option<Duration>), Error> {
         let failed = |source: io::Error| match source.kind() {
             io::ErrorKind::NotFound => Error::Missing(directory.into()),
             _ => Error::Read { path: directory.into(), source },
@@ -67,8 +75,14 @@ impl Memory {
         // Missing ones have their place among the others.
         names.extend(self.files.keys().cloned());
         let listing = Listing { found: Vec::new(), settling: false, bytes: BTreeMap::new() };
-        let mut look =
-            Look { inside: &inside, kept_max: self.kept_max, kept: 0, listing, settles_in: None };
+        let mut look = Look {
+            inside: &inside,
+            renamed,
+            kept_max: self.kept_max,
+            kept: 0,
+            listing,
+            settles_in: None,
+        };
         for name in names {
             let known = self.files.remove(&name);
             if let Some((found, known)) = look.at(&name, known) {
@@ -92,6 +106,7 @@ impl Look<'_> {
                 let known = known.filter(|known| known.stamp == Some(stamp));
                 let mut known = known.unwrap_or_else(|| Known::new(Some(stamp)));
                 known.missing_since = None;
+                known.renamed |= self.renamed.contains(name);
                 match self.file(name, &target, &stamp, &mut known) {
                     Ok(kind) => (kind, stamp.size, known),
                     Err(err) if err.kind() == io::ErrorKind::NotFound => {
@@ -119,7 +134,9 @@ impl Look<'_> {
         }
         // The time before it is read: what changes afterwards is younger.
         let (now, seen_for) = (Timestamp::now(), known.stamp_since.elapsed());
-        if let Err(wait) = settled(stamp, now, seen_for) {
+        if !known.renamed
+            && let Err(wait) = settled(stamp, now, seen_for)
+        {
             self.settles(wait);
             return Ok(Kind::Changing);
         }
@@ -154,6 +171,12 @@ impl Look<'_> {
 
 impl Known {
     fn new(stamp: Option<Stamp>) -> Known {
-        Known { stamp, stamp_since: Instant::now(), digest: None, missing_since: None }
+        Known {
+            stamp,
+            stamp_since: Instant::now(),
+            renamed: false,
+            digest: None,
+            missing_since: None,
+        }
     }
 }

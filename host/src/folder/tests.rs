@@ -416,6 +416,28 @@ fn bytes_of_another_state_of_the_file_are_not_taken() {
     }
 }
 
+/// Written and renamed within one step of the file system's clock, so that its times do not tell.
+#[tokio::test]
+async fn what_was_written_and_renamed_at_once_counts_at_once() {
+    let mut bench = Bench::new();
+    bench.look().await;
+    let begun = Instant::now();
+    let mut rested = 0;
+    for round in 0..20 {
+        let text = format!("round {round}");
+        let part = bench.path("x.wasm.part");
+        fs::write(&part, &text).unwrap();
+        fs::rename(&part, bench.path("x.wasm")).unwrap();
+        let written = Instant::now();
+        bench.until_file("x.wasm", &text).await;
+        rested += u32::from(written.elapsed() >= FOLDER_SETTLE);
+    }
+    assert!(rested < 20, "each waited: {:?}", begun.elapsed());
+    // And it goes on to count.
+    let listing = bench.look().await;
+    assert_eq!(kind(&listing, "x.wasm"), is("round 19"));
+}
+
 #[tokio::test]
 async fn no_look_sees_half_of_a_file() {
     let mut bench = Bench::new();

@@ -1,16 +1,21 @@
 //! Has the operating system tell of events in the chores directory. It knows no file in it.
 
+use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use notify::event::{AccessKind, AccessMode, EventKind, ModifyKind};
 use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::Notify;
 use tracing::{info, warn};
+
+use crate::limits::CHORES_FILES_MAX;
+use crate::plan::is_ours;
 
 /// From the thread that has the events to whoever waits for them.
 #[derive(Default)]
@@ -19,6 +24,23 @@ pub(super) struct Signal {
     pub wake: Notify,
     /// The directory itself was removed or moved: the watch went with it.
     lost: AtomicBool,
+    /// Files that were renamed since the last look, as far as events tell. Only a hint: without it
+    /// a file counts when it rests.
+    renamed: Mutex<BTreeSet<OsString>>,
+}
+
+impl Signal {
+    pub fn take_renamed(&self) -> BTreeSet<OsString> {
+        std::mem::take(&mut *self.renamed.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn note_renamed(&self, path: &Path) {
+        let Some(name) = path.file_name().filter(|name| is_ours(name)) else { return };
+        let mut renamed = self.renamed.lock().unwrap_or_else(PoisonError::into_inner);
+        if renamed.len() < CHORES_FILES_MAX {
+            renamed.insert(name.to_owned());
+        }
+    }
 }
 
 pub(super) struct Watch {
@@ -84,10 +106,12 @@ fn watch(directory: &Path, signal: Arc<Signal>) -> Result<RecommendedWatcher, St
         if !matters(event.kind) {
             return;
         }
-        let moved = EventKind::is_remove(&event.kind)
-            || matches!(event.kind, EventKind::Modify(ModifyKind::Name(_)));
-        if moved && event.paths.contains(&itself) {
+        let renamed = matches!(event.kind, EventKind::Modify(ModifyKind::Name(_)));
+        if (renamed || event.kind.is_remove()) && event.paths.contains(&itself) {
             signal.lost.store(true, Ordering::Release);
+        }
+        if renamed {
+            event.paths.iter().for_each(|path| signal.note_renamed(path));
         }
         signal.wake.notify_one();
     };
