@@ -48,6 +48,7 @@ fn main() {
         options.chore_files = vec![(component.clone(), Some(config()))];
         let planet = Planet::start(options).await.expect("a planet");
         let bytes = std::fs::read(&component).expect("the component is there");
+        let bare_runtime = Runtime::new().expect("an engine");
         let mut number = 0;
         for cached in [false, true] {
             let mut pairs = paired::Pairs::default();
@@ -59,8 +60,7 @@ fn main() {
                     // Another process compiled it before.
                     compile(&runtime(), &build).await;
                 }
-                let bare = Runtime::new().expect("an engine");
-                let bare = compile(&bare, &build).await;
+                let bare = compile(&bare_runtime, &build).await;
                 let swapped = swap(&planet, &build).await;
                 if round >= WARM_UP {
                     pairs.push(swapped, bare);

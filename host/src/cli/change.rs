@@ -6,13 +6,10 @@ use serde::Serialize;
 
 use super::Error;
 use super::output::Out;
-use super::show::{elapsed, plain};
+use super::show::{DIGEST_CHARS, elapsed, plain};
 use crate::control::Client;
 use crate::peer::Home;
 use crate::status::{Build, Change, ChangeKind};
-
-/// How much of a digest tells two builds of a chore apart at a glance, in characters.
-const DIGEST_CHARS: usize = 12;
 
 pub(super) async fn reload(
     out: &Out,

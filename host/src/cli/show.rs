@@ -8,7 +8,7 @@ use crate::clock::Timestamp;
 use crate::status::{ChoreStatus, CycleStatus, LastRun, RefusedFile};
 
 /// How much of a digest tells two builds of a chore apart at a glance, in characters.
-const DIGEST_CHARS: usize = 12;
+pub(super) const DIGEST_CHARS: usize = 12;
 
 /// What stands in a table where there is nothing.
 const NOTHING: &str = "-";
