@@ -216,19 +216,17 @@ impl History {
         self.probation = None;
     }
 
-    /// Why this component with this config file is not loaded, if so.
-    pub fn is_quarantined(
-        &self,
-        component: Digest,
-        manifest: Option<Digest>,
-    ) -> Option<&Quarantined> {
-        let is = |known: &&Quarantined| known.component == component && known.manifest == manifest;
-        self.quarantined.as_ref().filter(is)
-    }
-
     /// The operator wants to try again what is quarantined.
     pub fn forgive(&mut self) {
         self.quarantined = None;
+    }
+
+    /// The operator took away a grant that the chore needs, so no version of it is to be loaded from
+    /// a copy, with the config of earlier.
+    pub fn revoke(&mut self) {
+        self.running = None;
+        self.good = None;
+        self.probation = None;
     }
 
     /// The operator unloaded the chore; [`History::loaded`] ends that.

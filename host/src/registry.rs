@@ -20,6 +20,7 @@ use std::time::Duration;
 use futures::future::join_all;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::{Instant, timeout, timeout_at};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
 
@@ -109,6 +110,8 @@ struct Inner {
     shelf: Mutex<Shelf>,
     /// A chore wants to go back, or its history is to be written down.
     nudge: Notify,
+    /// The keeper is to end.
+    stop: CancellationToken,
 }
 
 #[derive(Default)]
@@ -130,7 +133,8 @@ impl Registry {
         let entries = entry::remembered(&options.memory).await?;
         let shelf = Mutex::new(Shelf { entries, ..Shelf::default() });
         let folder = Folder::open(options.directory.clone(), options.config.scan_interval);
-        let inner = Arc::new(Inner { options, components, shelf, nudge: Notify::new() });
+        let (nudge, stop) = (Notify::new(), CancellationToken::new());
+        let inner = Arc::new(Inner { options, components, shelf, nudge, stop });
         let (commands, taken) = mpsc::channel(REGISTRY_COMMANDS_WAITING);
         let mut keeper = Keeper::new(inner.clone(), folder, taken);
         let loaded = keeper.first_look().await?;
@@ -217,9 +221,11 @@ impl Registry {
         let end = Instant::now() + budget;
         let keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(keeper) = keeper {
-            keeper.abort();
-            // That it was aborted is how it ends.
-            let _ = timeout_at(end, keeper).await;
+            self.inner.stop.cancel();
+            // Dropping it aborts it.
+            if timeout_at(end, keeper).await.is_err() {
+                warn!("the chores directory could not be left in time");
+            }
         }
         // What is left after the runs must do for `close`.
         let drain = budget.saturating_sub(CLOSE_TIMEOUT).max(budget / 2);

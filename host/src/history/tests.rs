@@ -23,6 +23,16 @@ fn version(name: &str) -> Version {
     }
 }
 
+/// Why this pair is not to be tried again, if so.
+fn known_bad(
+    history: &History,
+    component: Digest,
+    manifest: Option<Digest>,
+) -> Option<&Quarantined> {
+    let is = |of: &&Quarantined| of.component == component && of.manifest == manifest;
+    history.quarantined.as_ref().filter(is)
+}
+
 /// "main extra!": of main the last run succeeded, of extra it failed.
 fn last(words: &[&str]) -> BTreeMap<String, bool> {
     let cycle = |word: &&str| (word.trim_end_matches('!').to_owned(), word.ends_with('!'));
@@ -55,6 +65,7 @@ fn play(history: &mut History, event: &str, probation_runs: u32) -> String {
             history.replaced(version(name), last(cycles), probation_runs);
         }
         ["unload"] => history.unload(NOW),
+        ["revoke"] => history.revoke(),
         ["forgive"] => history.forgive(),
         ["back"] => history.went_back(NOW, "why".into()),
         ["stuck"] => history.going_back_failed(),
@@ -64,7 +75,7 @@ fn play(history: &mut History, event: &str, probation_runs: u32) -> String {
         }
         ["try", name] => {
             let Version { component, manifest, .. } = version(name);
-            let quarantined = history.is_quarantined(component, manifest);
+            let quarantined = known_bad(history, component, manifest);
             return quarantined.map_or("", |_| "refused").to_owned();
         }
         [cycle, word] => {
@@ -195,6 +206,22 @@ fn a_version_that_fails_is_gone_back_from() {
 }
 
 #[test]
+fn what_is_not_granted_any_longer_is_not_gone_back_to() {
+    check(
+        3,
+        &[
+            ("load a", "", "1: a"),
+            ("replace b main", "keep state", "2: b, good a, 3 left"),
+            ("revoke", "", "2: nothing"),
+            ("restart", "", ""),
+            ("main failed", "unwatched", ""),
+            ("load b", "", "3: b"),
+            ("main failed", "unwatched", ""),
+        ],
+    );
+}
+
+#[test]
 fn what_failed_before_is_no_reason_to_go_back() {
     check(
         3,
@@ -308,7 +335,7 @@ fn people_are_told_why() {
     let Version { component, manifest, version, .. } = version("1.1.0");
     let quarantined =
         Quarantined { component, manifest, version, reason: reason.into(), since: NOW };
-    assert_eq!(history.is_quarantined(component, manifest), Some(&quarantined));
+    assert_eq!(known_bad(&history, component, manifest), Some(&quarantined));
 }
 
 #[test]
@@ -395,7 +422,7 @@ proptest! {
             let pair = |version: &Version| (version.component, version.manifest);
             if let Some(good) = &history.good {
                 let (component, manifest) = pair(good);
-                prop_assert!(history.is_quarantined(component, manifest).is_none(), "{}", shown);
+                prop_assert!(known_bad(&history, component, manifest).is_none(), "{}", shown);
                 let runs = history.running.as_ref().map(pair) == Some(pair(good));
                 prop_assert!(!(runs && history.probation.is_some()), "{}", shown);
             }

@@ -104,21 +104,33 @@ impl Work<'_> {
         match loaded {
             Ok(()) => self.changed(ChangeKind::Loaded, None, phases, String::new()),
             Err(refusal) => {
+                let ran = self.history(|history| {
+                    history.running.as_ref().is_some_and(|ran| ran.component == pair.component)
+                });
+                if refusal.not_granted && ran {
+                    self.revoke().await;
+                }
                 let refused = self.refuse(file, Some(pair), refusal, phases);
                 // What ran before the peer was restarted still may.
                 match self.inner.falls_back(self.name) {
-                    true => self.fall_back(Some(refused)).await,
+                    true => self.fall_back(Some((refused, pair))).await,
                     false => refused,
                 }
             }
         }
     }
 
-    /// Loads a version of earlier from the peer's own copy; `refused` is why.
-    async fn fall_back(&self, refused: Option<Change>) -> Change {
+    /// Loads a version of earlier from the peer's own copy, where the files of the directory were
+    /// refused.
+    async fn fall_back(&self, refused: Option<(Change, Pair)>) -> Change {
+        let (refused, tried) = refused.unzip();
         let history = self.history(|history| history.clone());
         let mut reason = refused.as_ref().map(|change| change.reason.clone()).unwrap_or_default();
         for version in history.running.iter().chain(&history.good) {
+            let Version { component, manifest, .. } = *version;
+            if tried == Some(Pair { component, manifest }) {
+                continue;
+            }
             let mut phases = Phases::begin();
             let loaded = match self.kept(version).await {
                 Ok(source) => self.open(&source, OpenReason::Loaded, &mut phases).await,
@@ -128,7 +140,7 @@ impl Work<'_> {
                 Ok(()) => return self.changed(ChangeKind::Loaded, None, phases, reason),
                 Err(refusal) => {
                     let version = &version.version;
-                    warn!(chore = %self.name, version, "its last good version: {}", refusal.reason);
+                    warn!(chore = %self.name, version, "nor is its copy loaded: {}", refusal.reason);
                     reason = refusal.reason;
                 }
             }
@@ -193,8 +205,13 @@ impl Work<'_> {
         let before = running.build();
         match replaced {
             Ok(kind) => self.changed(kind, Some(before), phases, String::new()),
-            Err(refusal) if refusal.revoked => self.revoke(file, pair, refusal, phases).await,
-            Err(refusal) => self.refuse(file, Some(pair), refusal, phases),
+            Err(refusal) => {
+                if refusal.not_granted && running.pair.component == pair.component {
+                    self.close_running(CloseReason::Removed).await;
+                    self.revoke().await;
+                }
+                self.refuse(file, Some(pair), refusal, phases)
+            }
         }
     }
 
@@ -272,13 +289,17 @@ impl Work<'_> {
         self.entry(|entry| {
             entry.standing = Standing::Loaded(Loaded { chore, component, pair, grants });
             entry.refused = None;
+            // It was of what ran until now.
+            entry.go_back = None;
         });
     }
 
-    /// The operator took away what the running version needs, in a config that is in order.
-    async fn revoke(&self, file: String, pair: Pair, refusal: Refusal, phases: Phases) -> Change {
-        self.close_running(CloseReason::Removed).await;
-        self.refuse(file, Some(pair), refusal, phases)
+    /// The operator took away what the version needs, in a config that is in order: it does not run
+    /// with the config of earlier either.
+    async fn revoke(&self) {
+        self.entry(|entry| entry.history.revoke());
+        self.save_history().await;
+        self.inner.tidy_components().await;
     }
 
     async fn go_back(&self, wish: GoBack) -> Change {
@@ -392,7 +413,11 @@ impl Work<'_> {
     // The entry.
 
     fn entry<T>(&self, change: impl FnOnce(&mut super::Entry) -> T) -> T {
-        change(self.inner.shelf().entries.entry(self.name.clone()).or_default())
+        match self.inner.shelf().entries.get_mut(self.name) {
+            Some(entry) => change(entry),
+            // It was removed.
+            None => change(&mut super::Entry::default()),
+        }
     }
 
     fn history<T>(&self, look: impl FnOnce(&crate::history::History) -> T) -> T {

@@ -72,7 +72,7 @@ impl Keeper {
     /// Begins to load what is there. What is returned ends when that is done.
     pub async fn first_look(&mut self) -> Result<impl Future<Output = ()> + use<>, folder::Error> {
         let listing = self.folder.look().await?;
-        self.follow(listing);
+        self.follow(listing).await;
         let (answer, answered) = oneshot::channel();
         self.wait(None, answer);
         self.answer();
@@ -80,10 +80,12 @@ impl Keeper {
         Ok(async { drop(answered.await) })
     }
 
-    /// Never ends by itself.
+    /// Ends when the registry closes, with no change under way.
     pub async fn keep(mut self) {
+        let stop = self.inner.stop.clone();
         loop {
             tokio::select! {
+                () = stop.cancelled() => return self.changes.shutdown().await,
                 Some(command) = self.commands.recv() => self.command(command).await,
                 Some(done) = self.changes.join_next_with_id() => {
                     self.done(done);
@@ -104,7 +106,7 @@ impl Keeper {
                 if !problem.is_empty() {
                     info!("the chores directory is followed again");
                 }
-                self.follow(listing);
+                self.follow(listing).await;
             }
             // Whatever it is, what runs goes on.
             Err(err) => {
@@ -118,11 +120,16 @@ impl Keeper {
     }
 
     /// Begins what the plan says.
-    fn follow(&mut self, mut listing: Listing) {
+    async fn follow(&mut self, mut listing: Listing) {
         self.settling = listing.settling;
         let known = self.inner.shelf().known();
         let verdicts = plan(&listing.found, &known);
-        self.inner.shelf().note(&verdicts);
+        let forgotten = self.inner.shelf().note(&verdicts);
+        for name in forgotten {
+            if let Err(err) = self.inner.options.memory.remove_history(name.as_str()).await {
+                warn!(chore = %name, "forgetting its history: {}", chain(&err));
+            }
+        }
         for verdict in verdicts {
             if let Verdict::Note { file, reason } = &verdict {
                 self.note(file, reason);
@@ -319,8 +326,9 @@ impl Shelf {
         self.entries.iter().map(|(name, entry)| (name.clone(), entry.known())).collect()
     }
 
-    /// Takes down what the plan says of files that are not to be read, and forgets what is gone.
-    fn note(&mut self, verdicts: &[Verdict]) {
+    /// Takes down what the plan says of files that are not to be read, and forgets what is gone:
+    /// what it answers had been loaded once.
+    fn note(&mut self, verdicts: &[Verdict]) -> Vec<ChoreName> {
         self.misnamed.clear();
         let mut there = BTreeSet::new();
         for verdict in verdicts {
@@ -349,7 +357,9 @@ impl Shelf {
                 Verdict::Note { .. } => {}
             }
         }
-        self.entries.retain(|name, entry| there.contains(name) || !entry.is_idle());
+        let gone = |name: &ChoreName, entry: &mut Entry| !there.contains(name) && entry.is_idle();
+        let gone: Vec<_> = self.entries.extract_if(.., gone).collect();
+        gone.into_iter().filter(|(_, of)| of.history.generation > 0).map(|(name, _)| name).collect()
     }
 
     fn refuse(&mut self, name: &ChoreName, file: String, reason: String) {

@@ -49,13 +49,13 @@ pub(super) struct Prepared {
 pub(super) struct Refusal {
     pub version: String,
     pub reason: String,
-    /// What runs is not granted what it needs by the config as it is now.
-    pub revoked: bool,
+    /// Its config is in order, and does not grant it what it needs.
+    pub not_granted: bool,
 }
 
 impl Refusal {
     pub fn new(reason: impl Into<String>) -> Refusal {
-        Refusal { version: String::new(), reason: reason.into(), revoked: false }
+        Refusal { version: String::new(), reason: reason.into(), not_granted: false }
     }
 }
 
@@ -98,8 +98,10 @@ pub(super) async fn prepare(
     };
     let (text, manifest) = parse(name, source.manifest.as_deref())?;
     let granted = grant::decide(name, &package.imports, manifest.grants(), &offered(options));
-    let granted =
-        granted.map_err(|err| Refusal { revoked: same.is_some(), ..Refusal::new(chain(&err)) })?;
+    let granted = granted.map_err(|err| Refusal {
+        not_granted: matches!(err, grant::Refusal::NotGranted { .. }),
+        ..Refusal::new(chain(&err))
+    })?;
     phases.end("verify");
     let component = match same {
         Some(same) => same.component.clone(),
@@ -107,7 +109,7 @@ pub(super) async fn prepare(
     };
     let descriptor = &component.descriptor;
     let version = descriptor.version.clone();
-    let refuse = |reason| Refusal { version: version.clone(), reason, revoked: false };
+    let refuse = |reason| Refusal { version: version.clone(), reason, not_granted: false };
     let resolved =
         manifest.resolve(descriptor, &options.config).map_err(|errors| refuse(all(&errors)))?;
 
