@@ -13,7 +13,8 @@ use chore_host::clock::Timestamp;
 use chore_host::node_id::NodeId;
 use chore_host::orders::Counts;
 use chore_host::planet::{Member, Planet, PlanetOptions, Role};
-use chore_host::runtime::Runtime;
+use chore_host::runtime::cache::Place;
+use chore_host::runtime::{self, Runtime};
 use chore_host::status::{ChoreStatus, LastRun, Outcome, Triggered};
 use chore_host::uplink::HandedIn;
 use chore_proto::{Order, OrderLimit};
@@ -21,6 +22,7 @@ use tempfile::TempDir;
 
 pub use builds::{Build, PATCHED, chores, drop_chore, drop_into};
 pub use program::Program;
+use programs::target;
 pub use programs::{chore_program, component};
 pub use wait::{LONG, eventually};
 
@@ -30,10 +32,17 @@ pub const SENDER: &str = "order-sender";
 /// What an operator writes to let it do its work.
 pub const SENDER_GRANTS: &str = "grants = [\"orders\", \"kademlia\", \"transport\"]\n";
 
-/// One engine for all tests of a process, so that a chore is compiled once.
+/// One engine for all tests of a process, and one cache for all processes, so that a chore is
+/// compiled once.
 pub fn runtime() -> Runtime {
     static RUNTIME: std::sync::OnceLock<Runtime> = std::sync::OnceLock::new();
-    RUNTIME.get_or_init(|| Runtime::new().expect("an engine starts")).clone()
+    let start = || {
+        let place =
+            Place { directory: target().join("compiled"), secret: target().join("compiled.key") };
+        let options = runtime::Options { cache: Some(place), ..runtime::Options::default() };
+        Runtime::with(options).expect("an engine starts")
+    };
+    RUNTIME.get_or_init(start).clone()
 }
 
 /// A network that is removed with its homes when it is shut down or dropped.

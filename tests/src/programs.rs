@@ -11,7 +11,8 @@ fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().expect("a workspace")
 }
 
-fn target() -> PathBuf {
+/// Where cargo builds.
+pub(crate) fn target() -> PathBuf {
     // A test runs as target/debug/deps/NAME.
     let me = std::env::current_exe().expect("a program");
     me.ancestors().nth(3).expect("a target directory").to_path_buf()
