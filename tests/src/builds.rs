@@ -40,12 +40,12 @@ impl Build {
 
     /// Seven characters, such as "1.7.101".
     pub fn version(self, version: &str) -> Build {
-        self.replace(VERSION.as_bytes(), version.as_bytes())
+        self.patch(VERSION, version)
     }
 
     /// As long as the name it has.
     pub fn name(self, name: &str) -> Build {
-        self.replace(PATCHED.as_bytes(), name.as_bytes())
+        self.patch(PATCHED, name)
     }
 
     pub fn run(self, word: &str) -> Build {
@@ -58,6 +58,18 @@ impl Build {
 
     pub fn describe(self, word: &str) -> Build {
         self.behave(2, word)
+    }
+
+    /// Another text of the same length, everywhere.
+    pub fn patch(mut self, from: &str, to: &str) -> Build {
+        assert_eq!(from.len(), to.len(), "the bytes keep their places");
+        let mut found = 0;
+        while let Some(at) = find(&self.0, from.as_bytes()) {
+            self.0[at..at + to.len()].copy_from_slice(to.as_bytes());
+            found += 1;
+        }
+        assert!(found > 0, "{from} is not in it");
+        self
     }
 
     /// Another digest, and nothing else: a custom section at the end.
@@ -87,18 +99,6 @@ impl Build {
         let at = head + BEHAVIOUR.len() + index * WORD_BYTES;
         let word = format!("{word:.<WORD_BYTES$}");
         self.0[at..at + WORD_BYTES].copy_from_slice(word.as_bytes());
-        self
-    }
-
-    /// Everywhere.
-    fn replace(mut self, from: &[u8], to: &[u8]) -> Build {
-        assert_eq!(from.len(), to.len(), "the bytes keep their places");
-        let mut found = 0;
-        while let Some(at) = find(&self.0, from) {
-            self.0[at..at + to.len()].copy_from_slice(to);
-            found += 1;
-        }
-        assert!(found > 0, "{} is not in it", String::from_utf8_lossy(from));
         self
     }
 }

@@ -4,6 +4,7 @@
 use std::ffi::OsStr;
 use std::fs::{File, Metadata};
 use std::io::{self, Read as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -108,11 +109,15 @@ fn kind(path: PathBuf, found: &Metadata) -> Entry {
 /// The bytes of a regular file that has this stamp; `None` if it has not, before or afterwards.
 /// Takes as much memory as the stamp says: its size is to be checked before.
 pub(super) fn bytes(target: &Path, stamp: &Stamp) -> io::Result<Option<Arc<[u8]>>> {
-    let mut file = File::open(target)?;
+    // A FIFO that took the file's place by now would keep us waiting for somebody who writes to it.
+    let mut file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(target)?;
+    let same = |found: &Metadata| Stamp::of(found) == *stamp;
+    if !same(&file.metadata()?) {
+        return Ok(None);
+    }
     let mut bytes = Vec::with_capacity(usize::try_from(stamp.size).unwrap_or_default());
     // One more than there should be, so that a file that grows endlessly ends here.
     (&mut file).take(stamp.size.saturating_add(1)).read_to_end(&mut bytes)?;
-    let same = |found: &Metadata| Stamp::of(found) == *stamp;
     let whole = bytes.len() as u64 == stamp.size;
     Ok((whole && same(&file.metadata()?) && same(&target.metadata()?)).then(|| bytes.into()))
 }

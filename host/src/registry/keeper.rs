@@ -229,16 +229,16 @@ impl Keeper {
     async fn command(&mut self, command: Command) {
         match command {
             Command::Reload { name, force, answer } => {
-                let name = match name.map(|name| self.known(&name)).transpose() {
-                    Ok(name) => name,
-                    Err(err) => return refuse(answer, err),
-                };
-                self.inner.shelf().forgive(name.as_ref(), force);
+                self.inner.shelf().forgive(name.as_deref(), force);
                 self.look().await;
                 let problem = self.inner.shelf().problem.clone();
-                match problem.is_empty() {
-                    true => self.wait(name, answer),
-                    false => refuse(answer, ControlError::Folder(problem)),
+                if !problem.is_empty() {
+                    return refuse(answer, ControlError::Folder(problem));
+                }
+                // Not before: its file may have been dropped a moment ago.
+                match name.map(|name| self.known(&name)).transpose() {
+                    Ok(name) => self.wait(name, answer),
+                    Err(err) => refuse(answer, err),
                 }
             }
             Command::Unload { name, answer } => match self.known(&name) {
@@ -329,13 +329,16 @@ impl Shelf {
     /// Takes down what the plan says of files that are not to be read, and forgets what is gone:
     /// what it answers had been loaded once.
     fn note(&mut self, verdicts: &[Verdict]) -> Vec<ChoreName> {
-        self.misnamed.clear();
+        let told = std::mem::take(&mut self.misnamed);
         let mut there = BTreeSet::new();
         for verdict in verdicts {
             match verdict {
                 Verdict::Refuse { file, name: None, reason } => {
-                    let file = file.to_string_lossy().into_owned();
-                    self.misnamed.insert(file, reason.to_string());
+                    let (file, reason) = (file.to_string_lossy(), reason.to_string());
+                    if told.get(&*file) != Some(&reason) {
+                        warn!(file = &*file, "not loaded: {reason}");
+                    }
+                    self.misnamed.insert(file.into_owned(), reason);
                 }
                 Verdict::Refuse { file, name: Some(name), reason } => {
                     there.insert(name);
@@ -372,9 +375,9 @@ impl Shelf {
     }
 
     /// What was refused is tried again; with `force`, what is in quarantine too.
-    fn forgive(&mut self, name: Option<&ChoreName>, force: bool) {
+    fn forgive(&mut self, name: Option<&str>, force: bool) {
         for (of, entry) in &mut self.entries {
-            if name.is_none_or(|name| name == of) {
+            if name.is_none_or(|name| name == of.as_str()) {
                 entry.refused = None;
                 entry.no_fallback = false;
                 if force {
