@@ -221,14 +221,6 @@ impl History {
         self.quarantined = None;
     }
 
-    /// The operator took away a grant that the chore needs, so no version of it is to be loaded from
-    /// a copy, with the config of earlier.
-    pub fn revoke(&mut self) {
-        self.running = None;
-        self.good = None;
-        self.probation = None;
-    }
-
     /// The operator unloaded the chore; [`History::loaded`] ends that.
     pub fn unload(&mut self, now: Timestamp) {
         self.unloaded = Some(now);

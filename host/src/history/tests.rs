@@ -65,7 +65,6 @@ fn play(history: &mut History, event: &str, probation_runs: u32) -> String {
             history.replaced(version(name), last(cycles), probation_runs);
         }
         ["unload"] => history.unload(NOW),
-        ["revoke"] => history.revoke(),
         ["forgive"] => history.forgive(),
         ["back"] => history.went_back(NOW, "why".into()),
         ["stuck"] => history.going_back_failed(),
@@ -203,22 +202,6 @@ fn a_version_that_fails_is_gone_back_from() {
             ],
         );
     }
-}
-
-#[test]
-fn what_is_not_granted_any_longer_is_not_gone_back_to() {
-    check(
-        3,
-        &[
-            ("load a", "", "1: a"),
-            ("replace b main", "keep state", "2: b, good a, 3 left"),
-            ("revoke", "", "2: nothing"),
-            ("restart", "", ""),
-            ("main failed", "unwatched", ""),
-            ("load b", "", "3: b"),
-            ("main failed", "unwatched", ""),
-        ],
-    );
 }
 
 #[test]

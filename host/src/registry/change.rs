@@ -104,12 +104,6 @@ impl Work<'_> {
         match loaded {
             Ok(()) => self.changed(ChangeKind::Loaded, None, phases, String::new()),
             Err(refusal) => {
-                let ran = self.history(|history| {
-                    history.running.as_ref().is_some_and(|ran| ran.component == pair.component)
-                });
-                if refusal.not_granted && ran {
-                    self.revoke().await;
-                }
                 let refused = self.refuse(file, Some(pair), refusal, phases);
                 // What ran before the peer was restarted still may.
                 match self.inner.falls_back(self.name) {
@@ -207,8 +201,8 @@ impl Work<'_> {
             Ok(kind) => self.changed(kind, Some(before), phases, String::new()),
             Err(refusal) => {
                 if refusal.not_granted && running.pair.component == pair.component {
+                    // The operator took away what it needs, in a config that is in order.
                     self.close_running(CloseReason::Removed).await;
-                    self.revoke().await;
                 }
                 self.refuse(file, Some(pair), refusal, phases)
             }
@@ -292,14 +286,6 @@ impl Work<'_> {
             // It was of what ran until now.
             entry.go_back = None;
         });
-    }
-
-    /// The operator took away what the version needs, in a config that is in order: it does not run
-    /// with the config of earlier either.
-    async fn revoke(&self) {
-        self.entry(|entry| entry.history.revoke());
-        self.save_history().await;
-        self.inner.tidy_components().await;
     }
 
     async fn go_back(&self, wish: GoBack) -> Change {
