@@ -39,9 +39,13 @@ const MIGRATIONS: &[&str] = &[
 ];
 
 /// The join makes a row of NULLs where there is no state.
-const KEEP_STATE: &str = "INSERT OR REPLACE INTO good_state (chore, data, version)
+const KEEP_STATE: &str = "INTO good_state (chore, data, version)
     SELECT one.chore, state.data, state.version
     FROM (SELECT ?1 AS chore) AS one LEFT JOIN state ON state.chore = one.chore";
+
+/// Nothing, if the copy is that there was no state.
+const RESTORE_STATE: &str = "INSERT INTO state (chore, data, version)
+    SELECT chore, data, version FROM good_state WHERE chore = ?1 AND data IS NOT NULL";
 
 /// Why something is not remembered.
 #[derive(Debug, thiserror::Error)]
@@ -155,34 +159,40 @@ impl Memory {
     }
 
     /// Keeps a copy of the chore's present state, also that it has none, as the state of its good
-    /// version. It replaces an earlier copy.
-    pub async fn keep_state(&self, chore: &str) -> Result<(), Error> {
+    /// version. It replaces an earlier copy, unless `first` says that the earlier one counts.
+    pub async fn keep_state(&self, chore: &str, first: bool) -> Result<(), Error> {
         let chore = chore.to_owned();
-        let keep =
-            move |connection: &Connection| connection.prepare_cached(KEEP_STATE)?.execute([chore]);
+        let keep = move |connection: &Connection| {
+            let otherwise = if first { "IGNORE" } else { "REPLACE" };
+            let sql = format!("INSERT OR {otherwise} {KEEP_STATE}");
+            connection.prepare_cached(&sql)?.execute([chore])
+        };
         self.0.write(keep).await?;
         Ok(())
     }
 
-    /// Exchanges the present state and the copy, in one transaction, so that doing it again undoes
-    /// it. False, and nothing changed, if there was no copy.
-    pub async fn swap_state(&self, chore: &str) -> Result<bool, Error> {
+    /// Makes the copy the present state. It stays a copy, so that after a power cut the same can be
+    /// done again. False, and nothing changed, if there was no copy.
+    pub async fn restore_state(&self, chore: &str) -> Result<bool, Error> {
         let chore = chore.to_owned();
-        let swap = move |connection: &Connection| {
-            let sql = "SELECT data, version FROM good_state WHERE chore = ?1";
-            let copy = |row: &rusqlite::Row| Ok((row.get(0)?, row.get(1)?));
-            let copy: Option<(Option<Vec<u8>>, Option<String>)> =
-                connection.prepare_cached(sql)?.query_row([&chore], copy).optional()?;
-            let Some((data, version)) = copy else { return Ok(false) };
-            connection.prepare_cached(KEEP_STATE)?.execute([&chore])?;
-            connection.prepare_cached("DELETE FROM state WHERE chore = ?1")?.execute([&chore])?;
-            if data.is_some() {
-                let sql = "INSERT INTO state (chore, data, version) VALUES (?1, ?2, ?3)";
-                connection.prepare_cached(sql)?.execute(params![chore, data, version])?;
+        let restore = move |connection: &Connection| {
+            let is_kept = "SELECT 1 FROM good_state WHERE chore = ?1";
+            if !connection.prepare_cached(is_kept)?.exists([&chore])? {
+                return Ok(false);
             }
+            connection.prepare_cached("DELETE FROM state WHERE chore = ?1")?.execute([&chore])?;
+            connection.prepare_cached(RESTORE_STATE)?.execute([&chore])?;
             Ok(true)
         };
-        Ok(self.0.write(swap).await?)
+        Ok(self.0.write(restore).await?)
+    }
+
+    /// Makes `state` the present one.
+    pub async fn set_state(&self, chore: &str, state: Option<State>) -> Result<(), Error> {
+        match state {
+            Some(State { data, version }) => self.save_state(chore, data, &version).await,
+            None => self.remove(chore, "DELETE FROM state WHERE chore = ?1").await,
+        }
     }
 
     /// That there was no copy is no error.
@@ -289,9 +299,10 @@ mod tests {
         enum Do {
             Save(u8),
             Keep,
+            KeepFirst,
             Drop,
         }
-        use Do::{Drop, Keep, Save};
+        use Do::{Drop, Keep, KeepFirst, Save};
         for (steps, restored, state) in [
             (&[Save(1), Keep, Save(2)][..], true, Some(1)),
             (&[Keep, Save(2)], true, None),
@@ -300,6 +311,9 @@ mod tests {
             (&[Save(1)], false, Some(1)),
             (&[Save(1), Keep, Save(2), Keep, Save(3)], true, Some(2)),
             (&[Keep, Save(1), Keep, Save(2)], true, Some(1)),
+            (&[Save(1), KeepFirst, Save(2)], true, Some(1)),
+            (&[Save(1), Keep, Save(2), KeepFirst, Save(3)], true, Some(1)),
+            (&[Keep, Save(1), KeepFirst], true, None),
             (&[Save(1), Keep, Save(2), Drop], false, Some(2)),
             (&[Drop], false, None),
         ] {
@@ -310,7 +324,8 @@ mod tests {
             for step in steps {
                 match step {
                     Save(byte) => memory.save_state("a", vec![*byte], &format!("{byte}.0.0")).await,
-                    Keep => memory.keep_state("a").await,
+                    Keep => memory.keep_state("a", false).await,
+                    KeepFirst => memory.keep_state("a", true).await,
                     Drop => memory.drop_kept_state("a").await,
                 }
                 .unwrap();
@@ -319,12 +334,15 @@ mod tests {
 
             let memory = Memory::open(&path).await.unwrap();
             let before = memory.load_state("a").await.unwrap();
-            assert_eq!(memory.swap_state("a").await.unwrap(), restored, "{steps:?}");
             let state =
                 state.map(|byte| State { data: vec![byte], version: format!("{byte}.0.0") });
-            assert_eq!(memory.load_state("a").await.unwrap(), state, "{steps:?}");
-            assert_eq!(memory.swap_state("a").await.unwrap(), restored, "{steps:?}");
-            assert_eq!(memory.load_state("a").await.unwrap(), before, "{steps:?}: undone");
+            for again in [false, true] {
+                assert_eq!(memory.restore_state("a").await.unwrap(), restored, "{steps:?}");
+                let found = memory.load_state("a").await.unwrap();
+                assert_eq!(found, state, "{steps:?}: {again}");
+                memory.set_state("a", before.clone()).await.unwrap();
+                assert_eq!(memory.load_state("a").await.unwrap(), before, "{steps:?}: undone");
+            }
             assert_eq!(memory.load_state("b").await.unwrap().unwrap().data, [9], "{steps:?}");
         }
     }
@@ -342,7 +360,7 @@ mod tests {
         assert_eq!(memory.load_state("a").await.unwrap().unwrap().version, "1.0.0");
         assert_eq!(memory.load_schedules("a").await.unwrap().len(), 1);
         assert_eq!(memory.load_histories().await.unwrap(), []);
-        memory.keep_state("a").await.unwrap();
-        assert!(memory.swap_state("a").await.unwrap());
+        memory.keep_state("a", false).await.unwrap();
+        assert!(memory.restore_state("a").await.unwrap());
     }
 }

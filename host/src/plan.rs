@@ -56,6 +56,8 @@ pub struct Known {
     pub running: Option<Pair>,
     /// Tried before, and refused: not tried again until other bytes are there.
     pub refused: Option<Pair>,
+    /// Its runs failed: not tried again either, whatever was there meanwhile.
+    pub quarantined: Option<Pair>,
     /// By the operator, until the operator loads it.
     pub unloaded: bool,
     /// A change is under way.
@@ -235,7 +237,7 @@ impl Chore<'_> {
 
     fn one(&self, component: &Found, manifest: Option<&Found>) -> Result<Verdict, Reason> {
         let name = chore_name(component, Part::Component)?;
-        let Known { running, refused, unloaded, .. } =
+        let Known { running, refused, quarantined, unloaded, .. } =
             self.known.map(|(_, known)| known.clone()).unwrap_or_default();
         let settling =
             component.kind.is_settling() || manifest.is_some_and(|found| found.kind.is_settling());
@@ -249,7 +251,7 @@ impl Chore<'_> {
             component: digest(component, Part::Component)?,
             manifest: manifest.map(|found| digest(found, Part::Manifest)).transpose()?,
         };
-        if running == Some(pair) || refused == Some(pair) {
+        if [running, refused, quarantined].contains(&Some(pair)) {
             return Ok(Verdict::Keep { name, pair: Some(pair) });
         }
         let files = Files {

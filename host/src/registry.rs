@@ -11,6 +11,7 @@ mod describe;
 mod entry;
 mod keeper;
 mod prepare;
+mod record;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -29,7 +30,7 @@ use crate::chore::{self, Board, Chore};
 use crate::components::{self, Components};
 use crate::config::Chores;
 use crate::error::chain;
-use crate::folder::{self, Folder};
+use crate::folder::{self, Folder, Reader};
 use crate::kademlia::Kademlia;
 use crate::limits::{CLOSE_TIMEOUT, LOAD_AT_START_MAX, REGISTRY_COMMANDS_WAITING};
 use crate::memory::{self, Memory};
@@ -107,6 +108,7 @@ pub struct Registry {
 struct Inner {
     options: Options,
     components: Components,
+    reader: Reader,
     shelf: Mutex<Shelf>,
     /// A chore wants to go back, or its history is to be written down.
     nudge: Notify,
@@ -133,8 +135,8 @@ impl Registry {
         let entries = entry::remembered(&options.memory).await?;
         let shelf = Mutex::new(Shelf { entries, ..Shelf::default() });
         let folder = Folder::open(options.directory.clone(), options.config.scan_interval);
-        let (nudge, stop) = (Notify::new(), CancellationToken::new());
-        let inner = Arc::new(Inner { options, components, shelf, nudge, stop });
+        let (reader, nudge, stop) = (folder.reader(), Notify::new(), CancellationToken::new());
+        let inner = Arc::new(Inner { options, components, reader, shelf, nudge, stop });
         let (commands, taken) = mpsc::channel(REGISTRY_COMMANDS_WAITING);
         let mut keeper = Keeper::new(inner.clone(), folder, taken);
         let loaded = keeper.first_look().await?;

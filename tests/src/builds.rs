@@ -63,6 +63,7 @@ impl Build {
     /// Another text of the same length, everywhere.
     pub fn patch(mut self, from: &str, to: &str) -> Build {
         assert_eq!(from.len(), to.len(), "the bytes keep their places");
+        assert_ne!(from, to, "it would never be gone");
         let mut found = 0;
         while let Some(at) = find(&self.0, from.as_bytes()) {
             self.0[at..at + to.len()].copy_from_slice(to.as_bytes());

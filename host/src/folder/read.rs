@@ -42,6 +42,38 @@ impl Reader {
         let read = move || read_wanted(&directory, path, wanted, bytes_max);
         async { tokio::task::spawn_blocking(read).await.map_err(|_| ReadError::Closed).flatten() }
     }
+
+    /// What is there now; `None` if nothing is.
+    pub fn now(
+        &self,
+        file: &OsStr,
+        bytes_max: u64,
+    ) -> impl Future<Output = Result<Option<Arc<[u8]>>, ReadError>> + Send + use<> {
+        let (directory, path) = (self.0.clone(), self.0.join(file));
+        let read = move || read_now(&directory, path, bytes_max);
+        async { tokio::task::spawn_blocking(read).await.map_err(|_| ReadError::Closed).flatten() }
+    }
+}
+
+fn read_now(
+    directory: &Path,
+    path: PathBuf,
+    bytes_max: u64,
+) -> Result<Option<Arc<[u8]>>, ReadError> {
+    let read = || match entry(&path, &directory.canonicalize()?) {
+        Entry::Missing => Ok(Some(None)),
+        Entry::File(target, stamp) if stamp.size <= bytes_max => {
+            Ok(bytes(&target, &stamp)?.map(Some))
+        }
+        Entry::File(..) => Err(io::ErrorKind::FileTooLarge.into()),
+        Entry::Directory | Entry::Other | Entry::Unreadable => {
+            Err(io::ErrorKind::InvalidInput.into())
+        }
+    };
+    match read() {
+        Ok(found) => found.ok_or(ReadError::Changed(path)),
+        Err(source) => Err(ReadError::Read { path, source }),
+    }
 }
 
 fn read_wanted(

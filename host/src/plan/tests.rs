@@ -113,6 +113,12 @@ fn bytes_decide_what_becomes_of_a_name() {
         refused: Some(pair(refused)),
         ..Known::default()
     };
+    let quarantined = |quarantined: &str, refused: Option<&str>| Known {
+        running: Some(pair("1")),
+        refused: refused.map(pair),
+        quarantined: Some(pair(quarantined)),
+        ..Known::default()
+    };
     let unloaded = Known { unloaded: true, ..Known::default() };
     let busy = |running: Option<&str>| Known {
         busy: true,
@@ -132,6 +138,9 @@ fn bytes_decide_what_becomes_of_a_name() {
         ("refused before", &["a.wasm=1"], refused(None, "1"), &["keep a"]),
         ("refused as a successor", &["a.wasm=2"], refused(Some("1"), "2"), &["keep a"]),
         ("back to what runs", &["a.wasm=1"], refused(Some("1"), "2"), &["keep a"]),
+        ("quarantined", &["a.wasm=2"], quarantined("2", None), &["keep a"]),
+        ("quarantined, then another", &["a.wasm=2"], quarantined("2", Some("3")), &["keep a"]),
+        ("another than that", &["a.wasm=3"], quarantined("2", None), &["replace a"]),
         ("another try", &["a.wasm=3"], refused(Some("1"), "2"), &["replace a"]),
         (
             "a config that may help",
@@ -323,10 +332,11 @@ fn any_known() -> impl Strategy<Value = BTreeMap<ChoreName, Known>> {
         let parts = (content(), prop::option::of(content()));
         prop::option::of(parts.prop_map(|(component, manifest)| Pair { component, manifest }))
     };
-    let known = (pair(), pair(), prop::bool::weighted(0.2), prop::bool::weighted(0.2));
-    let known = known.prop_map(|(running, refused, unloaded, busy)| Known {
+    let known = (pair(), pair(), pair(), prop::bool::weighted(0.2), prop::bool::weighted(0.2));
+    let known = known.prop_map(|(running, refused, quarantined, unloaded, busy)| Known {
         running,
         refused,
+        quarantined,
         unloaded,
         busy,
     });

@@ -8,21 +8,22 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tracing::{info, warn};
+use tracing::warn;
 
 use super::entry::{GoBack, Loaded, Refused, Standing};
 use super::prepare::{Phases, Prepared, Refusal, Source, prepare};
+use super::record::tell;
 use super::{Inner, close_chore};
 use crate::bindings::lifecycle::{CloseReason, OpenReason};
 use crate::chore::{Chore, Held};
 use crate::clock::Timestamp;
 use crate::error::chain;
 use crate::folder::Reader;
-use crate::history::{Judgement, Version};
+use crate::history::Version;
 use crate::limits::COMPONENT_BYTES_MAX;
 use crate::name::ChoreName;
 use crate::plan::{Files, Pair};
-use crate::status::{Build, Change, ChangeKind, LastRun, Outcome};
+use crate::status::{Build, Change, ChangeKind, Outcome};
 
 /// What is to be done about one chore.
 pub(super) enum Task {
@@ -61,7 +62,7 @@ impl Origin {
             (None, Some(file), Some(digest)) => Some(read(&reader, &file, digest).await?),
             (None, _, _) => None,
         };
-        Ok(Source { pair, component, manifest })
+        Ok(Source { pair, component, manifest, grants: None })
     }
 }
 
@@ -148,7 +149,8 @@ impl Work<'_> {
         let component = read.map_err(|err| Refusal::new(chain(&err)))?;
         let pair = Pair { component: version.component, manifest: version.manifest };
         let manifest = version.manifest_text.as_ref().map(|text| text.as_bytes().into());
-        Ok(Source { pair, component, manifest })
+        let grants = self.inner.grants_now(self.name).await;
+        Ok(Source { pair, component, manifest, grants })
     }
 
     /// Where nothing runs.
@@ -169,14 +171,22 @@ impl Work<'_> {
         let before = self.history(|history| history.clone());
         let mut next = before.clone();
         next.loaded(version, failed, runs);
-        if next.begins_probation(&before) {
-            self.keep_state().await;
+        let watched = next.begins_probation(&before);
+        if watched {
+            // A copy that is there is of a replacement that a power cut interrupted.
+            self.keep_state(true).await;
         }
-        let opened = Chore::open(spec, reason)
-            .await
-            .map_err(|outcome| of_open(&component.descriptor.version, &outcome))?;
+        let opened = Chore::open(spec, reason).await;
         phases.end("open");
-        let chore = Arc::new(opened);
+        let chore = match opened {
+            Ok(chore) => Arc::new(chore),
+            Err(outcome) => {
+                if watched {
+                    self.undo_state().await;
+                }
+                return Err(of_open(&component.descriptor.version, &outcome));
+            }
+        };
         let pair = source.pair;
         self.entry(|entry| {
             entry.standing = Standing::Loaded(Loaded { chore, component, pair, grants });
@@ -224,10 +234,18 @@ impl Work<'_> {
             let mut next = before.clone();
             let runs = self.inner.options.config.probation_runs;
             next.replaced(prepared.version.clone(), running.chore.board().failed(), runs);
-            if next.begins_probation(&before) {
-                self.keep_state().await;
+            let watched = next.begins_probation(&before);
+            if watched {
+                self.keep_state(false).await;
             }
-            self.hand_over(&held, running, source, prepared, OpenReason::Replaced, phases).await?;
+            let reason = OpenReason::Replaced;
+            let handed = self.hand_over(&held, running, source, prepared, reason, phases).await;
+            if let Err(refusal) = handed {
+                if watched {
+                    self.undo_state().await;
+                }
+                return Err(refusal);
+            }
             self.entry(|entry| entry.history = next);
             drop(held);
             self.keep(source).await;
@@ -323,13 +341,13 @@ impl Work<'_> {
         let prepared = prepare(self.inner, self.name, &source, Some(running), phases).await?;
         let held = self.hold(running, phases).await?;
         // The state of the version that failed may be nothing that the good one can read.
-        let memory = &self.inner.options.memory;
-        let swapped = memory.swap_state(self.name.as_str()).await;
-        swapped.map_err(|err| Refusal::new(chain(&err)))?;
+        let (memory, name) = (&self.inner.options.memory, self.name.as_str());
+        let state = memory.load_state(name).await.map_err(|err| Refusal::new(chain(&err)))?;
+        memory.restore_state(name).await.map_err(|err| Refusal::new(chain(&err)))?;
         let reason = OpenReason::Replaced;
         let handed = self.hand_over(&held, running, &source, prepared, reason, phases).await;
         if let Err(refusal) = handed {
-            if let Err(err) = memory.swap_state(self.name.as_str()).await {
+            if let Err(err) = memory.set_state(name, state).await {
                 warn!(chore = %self.name, "giving its state back: {}", chain(&err));
             }
             return Err(refusal);
@@ -337,8 +355,9 @@ impl Work<'_> {
         self.entry(|entry| entry.history.went_back(Timestamp::now(), wish.reason.clone()));
         held.make_due(&wish.cycle);
         drop(held);
-        self.drop_kept_state().await;
         self.keep(&source).await;
+        // Not before it is written down that this is done.
+        self.drop_kept_state().await;
         Ok(())
     }
 
@@ -354,6 +373,7 @@ impl Work<'_> {
             if let Err(err) = self.inner.options.memory.remove_history(name).await {
                 warn!(chore = name, "forgetting its history: {}", chain(&err));
             }
+            self.drop_kept_state().await;
             self.inner.tidy_components().await;
         }
         self.changed(ChangeKind::Unloaded, before, phases, String::new())
@@ -384,10 +404,19 @@ impl Work<'_> {
         self.inner.save_history(self.name).await;
     }
 
-    async fn keep_state(&self) {
-        if let Err(err) = self.inner.options.memory.keep_state(self.name.as_str()).await {
+    async fn keep_state(&self, first: bool) {
+        let memory = &self.inner.options.memory;
+        if let Err(err) = memory.keep_state(self.name.as_str(), first).await {
             warn!(chore = %self.name, "its state cannot be gone back to: {}", chain(&err));
         }
+    }
+
+    /// What is to be watched did not open.
+    async fn undo_state(&self) {
+        if let Err(err) = self.inner.options.memory.restore_state(self.name.as_str()).await {
+            warn!(chore = %self.name, "giving its state back: {}", chain(&err));
+        }
+        self.drop_kept_state().await;
     }
 
     async fn drop_kept_state(&self) {
@@ -450,94 +479,4 @@ impl Work<'_> {
 fn of_open(version: &str, outcome: &Outcome) -> Refusal {
     let reason = format!("its open {}: {}", outcome.word(), outcome.message());
     Refusal { version: version.to_owned(), ..Refusal::new(reason) }
-}
-
-/// One log line for each change; a refusal had its own.
-fn tell(change: &Change) {
-    let Change { chore, kind, from, to, generation, phases, reason } = change;
-    let short = |build: &Option<Build>| match build {
-        Some(Build { version, digest }) => {
-            format!("{version} ({})", digest.get(..12).unwrap_or(digest))
-        }
-        None => String::new(),
-    };
-    let (from, to) = (short(from), short(to));
-    let phase = |phase: &crate::status::Phase| format!("{} {:.1?}", phase.name, phase.elapsed);
-    let phases = phases.iter().map(phase).collect::<Vec<_>>().join(", ");
-    match kind {
-        ChangeKind::Loaded if reason.is_empty() => {
-            info!(chore, version = to, generation, phases, "chore loaded");
-        }
-        ChangeKind::Loaded => {
-            warn!(chore, version = to, generation, phases, "last good version loaded: {reason}");
-        }
-        ChangeKind::Replaced => info!(chore, from, to, generation, phases, "chore replaced"),
-        ChangeKind::WentBack => {
-            warn!(chore, from, to, generation, phases, "went back: {reason}");
-        }
-        ChangeKind::Reconfigured => info!(chore, version = to, phases, "chore reconfigured"),
-        ChangeKind::Unloaded => info!(chore, version = from, "chore unloaded"),
-        ChangeKind::Refused | ChangeKind::Unchanged => {}
-    }
-}
-
-impl Inner {
-    /// Whether a version of earlier is to be loaded where nothing runs, though there is a file.
-    pub(super) fn falls_back(&self, name: &ChoreName) -> bool {
-        self.shelf().entries.get(name).is_some_and(|entry| {
-            entry.loaded().is_none() && !entry.no_fallback && entry.history.running.is_some()
-        })
-    }
-
-    /// Called with the end of each run.
-    pub(super) fn run_ended(&self, name: &ChoreName, pair: Pair, cycle: &str, last: &LastRun) {
-        let mut shelf = self.shelf();
-        let Some(entry) = shelf.entries.get_mut(name) else { return };
-        if entry.loaded().is_none_or(|loaded| loaded.pair != pair) {
-            return;
-        }
-        match entry.history.run_ended(cycle, last.iteration, &last.outcome) {
-            Judgement::Unwatched => return,
-            Judgement::Watch { runs_left } => {
-                info!(chore = %name, runs_left, "the new version is watched");
-            }
-            Judgement::Passed => info!(chore = %name, "the new version is good"),
-            Judgement::GoBack { reason } => {
-                entry.go_back = Some(GoBack { cycle: cycle.to_owned(), reason });
-            }
-        }
-        entry.unsaved = true;
-        drop(shelf);
-        self.nudge.notify_one();
-    }
-
-    pub(super) async fn save_history(&self, name: &ChoreName) {
-        let record = {
-            let mut shelf = self.shelf();
-            let Some(entry) = shelf.entries.get_mut(name) else { return };
-            entry.unsaved = false;
-            serde_json::to_string(&entry.history)
-        };
-        let saved = match record {
-            Ok(record) => {
-                let saved = self.options.memory.save_history(name.as_str(), record).await;
-                saved.map_err(|err| chain(&err))
-            }
-            Err(err) => Err(err.to_string()),
-        };
-        if let Err(reason) = saved {
-            warn!(chore = %name, "its history was not saved: {reason}");
-        }
-    }
-
-    /// Deletes copies of components that nothing would go back to.
-    pub(super) async fn tidy_components(&self) {
-        let wanted = {
-            let shelf = self.shelf();
-            shelf.entries.values().flat_map(|entry| entry.history.digests()).collect()
-        };
-        if let Err(err) = self.components.retain(wanted).await {
-            warn!("deleting copies of components: {}", chain(&err));
-        }
-    }
 }

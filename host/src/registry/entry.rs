@@ -99,10 +99,10 @@ impl Entry {
         let quarantined = self.history.quarantined.as_ref();
         let quarantined =
             quarantined.map(|of| Pair { component: of.component, manifest: of.manifest });
-        let refused = self.refused.as_ref().and_then(|refused| refused.pair);
         Known {
             running: self.loaded().map(|loaded| loaded.pair),
-            refused: refused.or(quarantined),
+            refused: self.refused.as_ref().and_then(|refused| refused.pair),
+            quarantined,
             unloaded: self.history.unloaded.is_some(),
             busy: self.busy,
         }

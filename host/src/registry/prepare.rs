@@ -28,6 +28,8 @@ pub(super) struct Source {
     pub pair: Pair,
     pub component: Arc<[u8]>,
     pub manifest: Option<Arc<[u8]>>,
+    /// Of a version of earlier: what the operator grants now, whatever its own config gave.
+    pub grants: Option<BTreeSet<Capability>>,
 }
 
 /// A component that can be called.
@@ -97,7 +99,9 @@ pub(super) async fn prepare(
         None => verify(source.component.clone()).await?,
     };
     let (text, manifest) = parse(name, source.manifest.as_deref())?;
-    let granted = grant::decide(name, &package.imports, manifest.grants(), &offered(options));
+    let mut grants = manifest.grants().clone();
+    grants.retain(|grant| source.grants.as_ref().is_none_or(|now| now.contains(grant)));
+    let granted = grant::decide(name, &package.imports, &grants, &offered(options));
     let granted = granted.map_err(|err| Refusal {
         not_granted: matches!(err, grant::Refusal::NotGranted { .. }),
         ..Refusal::new(chain(&err))
@@ -157,6 +161,16 @@ fn parse(name: &ChoreName, bytes: Option<&[u8]>) -> Result<(Option<String>, Mani
         .map_err(|_| Refusal::new(format!("{origin} is not UTF-8 text")))?;
     let manifest = Manifest::parse(text, &origin).map_err(|err| Refusal::new(chain(&err)))?;
     Ok((Some(text.to_owned()).filter(|text| !text.is_empty()), manifest))
+}
+
+impl Inner {
+    /// What the config in the chores directory gives, if it is in order.
+    pub(super) async fn grants_now(&self, name: &ChoreName) -> Option<BTreeSet<Capability>> {
+        let file = format!("{name}.toml");
+        let bytes = self.reader.now(file.as_ref(), CONFIG_BYTES_MAX).await.ok()?;
+        let (_, manifest) = parse(name, bytes.as_deref()).ok()?;
+        Some(manifest.grants().clone())
+    }
 }
 
 async fn component(

@@ -120,7 +120,12 @@ async fn the_sender_is_replaced_ten_times_while_orders_settle_and_the_peer_is_ki
     logs.push(node.log());
     assert!(node.terminate().success());
 
-    let left = counts(&home).await;
+    check(&planet, &home, &logs).await;
+    planet.shutdown().await;
+}
+
+async fn check(planet: &Testplanet, home: &Home, logs: &[String]) {
+    let left = counts(home).await;
     assert_eq!((left.accepted, left.rejected), (ORDERS as u64, 0));
     for satellite in 0..2 {
         assert_eq!(planet.accepted(satellite, 0).await, ORDERS as u64 / 2, "each once");
@@ -136,7 +141,6 @@ async fn the_sender_is_replaced_ten_times_while_orders_settle_and_the_peer_is_ki
     assert_contiguous(&iterations, 1 + REPLACEMENTS as usize);
     let versions: Vec<&String> = rows.iter().map(|(_, version)| version).collect();
     assert!(versions.is_sorted(), "{versions:?}");
-    planet.shutdown().await;
 }
 
 /// Replacements before memory is looked at, and until it is looked at again.

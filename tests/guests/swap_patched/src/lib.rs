@@ -1,6 +1,6 @@
 //! What tests make many versions of: they write into the bytes of the component how it behaves.
 //!
-//! Each run is a row in its database, and counts itself in `state`.
+//! Each run and each `open` is a row in its database, and each run counts itself in `state`.
 
 use chore_sdk::prelude::*;
 use chore_sdk::{cycle, sql, state};
@@ -11,6 +11,19 @@ static BEHAVIOUR: [u8; 34] = *b"behaviour:good....good....good....";
 
 /// More than a host takes.
 const HUGE: usize = 100 * 1024 * 1024;
+
+/// Between two runs, unless the operator says otherwise.
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// Between two looks at the gate.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+
+/// A row for each run, a row for each `open`, and one while a test holds `open` up.
+const TABLES: [&str; 3] = [
+    "CREATE TABLE IF NOT EXISTS runs (iteration INTEGER, cycle TEXT, version TEXT, greeting TEXT)",
+    "CREATE TABLE IF NOT EXISTS opens (reason TEXT, version TEXT, greeting TEXT)",
+    "CREATE TABLE IF NOT EXISTS gate (closed INTEGER)",
+];
 
 /// Runs as its bytes say.
 #[derive(Settings)]
@@ -35,13 +48,17 @@ fn spin() -> ! {
 }
 
 impl Chore for SwapPatched {
+    /// Some versions finish, some give way.
+    const WINDS_DOWN: bool = true;
+
     fn cycles() -> Vec<CycleSpec> {
-        let main = CycleSpec::main(Duration::from_secs(3600), Duration::from_secs(60));
+        let main = CycleSpec::main(HOUR, Duration::from_secs(60));
         match word(2).as_str() {
             "trap" => panic!("describe breaks"),
             "spin" => spin(),
             "huge" => vec![main.help("x".repeat(HUGE))],
             "more" => vec![main, CycleSpec::named("more", Duration::MAX / 2, Duration::MAX / 2)],
+            "two" => vec![main, CycleSpec::named("second", HOUR, Duration::from_secs(60))],
             _ => vec![main],
         }
     }
@@ -54,19 +71,35 @@ impl Chore for SwapPatched {
     }
 
     async fn open(&mut self, reason: OpenReason) -> Result<()> {
+        for table in TABLES {
+            sql::execute(table, vec![]).await?;
+        }
+        let version = env!("CARGO_PKG_VERSION");
+        let reason = format!("{reason:?}").to_lowercase();
         sql::execute(
-            "CREATE TABLE IF NOT EXISTS runs (iteration INTEGER, cycle TEXT, version TEXT, greeting TEXT)",
-            vec![],
+            "INSERT INTO opens VALUES (?1, ?2, ?3)",
+            vec![reason.into(), version.into(), self.greeting.clone().into()],
         )
         .await?;
-        info!(?reason, "open");
         match word(1).as_str() {
-            "fail" => bail!("open does not want to"),
-            "trap" => panic!("open breaks"),
+            "fail" => {
+                state::save_text("poison").await?;
+                bail!("open does not want to")
+            }
+            "trap" => {
+                state::save_text("poison").await?;
+                panic!("open breaks")
+            }
             "spin" => spin(),
             // Nothing that another version could read.
             "poison" => state::save_text("poison").await,
-            "extra" => cycle::add("extra", Duration::from_secs(3600), Duration::from_secs(60)),
+            "extra" => cycle::add("extra", HOUR, Duration::from_secs(60)),
+            "gate" => {
+                while sql::query_row("SELECT closed FROM gate", vec![]).await?.is_some() {
+                    std::thread::sleep(LOOK_EVERY);
+                }
+                Ok(())
+            }
             _ => Ok(()),
         }
     }
@@ -76,7 +109,12 @@ impl Chore for SwapPatched {
             "trap" => panic!("run breaks"),
             "fail" => bail!("run does not want to"),
             "spin" => spin(),
-            "wait" => cycle::cancelled().await,
+            "wait" => {
+                cycle::cancelled().await;
+                bail!("gave way");
+            }
+            "finish" => cycle::cancelled().await,
+            "slower" => cycle::change_interval(&tick.cycle, HOUR / 2)?,
             _ => {}
         }
         let runs = state::load_text::<u64>().await?.unwrap_or(0) + 1;
