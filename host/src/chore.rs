@@ -68,6 +68,7 @@ impl Chore {
             names: HashMap::new(),
             persisted: HashMap::new(),
             persisted_at: None,
+            unsaved: false,
             interrupt: interrupt.clone(),
         };
         let actor = AbortOnDropHandle::new(tokio::spawn(actor.feed()));
@@ -185,6 +186,8 @@ struct Actor {
     names: HashMap<Id, Begun>,
     persisted: HashMap<String, String>,
     persisted_at: Option<Instant>,
+    /// A run has ended since.
+    unsaved: bool,
     interrupt: CancellationToken,
 }
 
@@ -218,6 +221,7 @@ impl Actor {
                 Some(wake) => wake.since(Timestamp::now()).min(TIMER_MAX),
                 None => TIMER_MAX,
             };
+            let sleep = self.save_in().map_or(sleep, |save| sleep.min(save));
             tokio::select! {
                 () = self.board.changed() => {}
                 Some(ended) = self.runs.join_next_with_id() => self.ended(ended),
@@ -296,6 +300,13 @@ impl Actor {
         report(&spec, &cycle, &last);
         (spec.on_ended)(&cycle, &last);
         self.board.ended(&cycle, last);
+        self.unsaved = true;
+    }
+
+    /// How long what has happened may still wait to be written down, if something has.
+    fn save_in(&self) -> Option<Duration> {
+        let at = self.persisted_at.filter(|_| self.unsaved)?;
+        Some(SCHEDULE_SAVE_EVERY.saturating_sub(at.elapsed()))
     }
 
     /// Writes down what must outlive the peer: at once when an operator asked for something, and
@@ -307,6 +318,7 @@ impl Actor {
             return;
         }
         self.persisted_at = Some(Instant::now());
+        self.unsaved = false;
         let spec = self.current.get();
         for (cycle, saved) in self.board.saved() {
             if self.persisted.get(&cycle) == Some(&saved) {
