@@ -16,13 +16,22 @@ cargo clippy --workspace --all-targets --locked -- -D warnings
 
 # What only exists for wasm is linted there. By name, because the host does not build for it.
 guests=()
-for folder in chores/* tests/guests/*; do
-    guests+=(-p "$(sed -n 's/^name = "\(.*\)"/\1/p' "$folder/Cargo.toml" | head -n 1)")
+for manifest in chores/*/Cargo.toml tests/guests/*/Cargo.toml; do
+    guests+=(-p "$(sed -n 's/^name = "\(.*\)"/\1/p' "$manifest" | head -n 1)")
 done
 cargo clippy --target wasm32-wasip2 --locked -p chore-sdk "${guests[@]}" -- -D warnings
 
 step "chores and guests, built for wasm"
 cargo build --profile chore --target wasm32-wasip2 --locked "${guests[@]}"
+
+step "chores in Python"
+if ! python3 -c 'import ensurepip, venv'; then
+    apt-get update && apt-get install --yes python3-venv
+fi
+for script in chores/*/build.sh; do
+    (cd "$(dirname "$script")" && python3 -m unittest)
+    "$script"
+done
 
 step "the program"
 cargo build --locked -p chore-host --bin chore

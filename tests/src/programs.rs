@@ -43,6 +43,18 @@ pub fn component(name: &str) -> PathBuf {
     path
 }
 
+/// The component of a chore of this workspace that is written in Python.
+pub fn python_component(name: &str) -> PathBuf {
+    static BUILT: OnceLock<()> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let script = workspace().join("chores").join(name).join("build.sh");
+        let status = Command::new(&script).env("CARGO_TARGET_DIR", target()).status();
+        let status = status.unwrap_or_else(|err| panic!("{}: {err}", script.display()));
+        assert!(status.success(), "{}: {status}", script.display());
+    });
+    target().join("python").join(format!("{name}.wasm"))
+}
+
 /// The packages of `tests/guests`.
 fn guests() -> Vec<String> {
     let folder = std::fs::read_dir(workspace().join("tests/guests")).expect("guests");

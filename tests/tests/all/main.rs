@@ -11,6 +11,7 @@ mod guests;
 mod hot_swap;
 mod operator;
 mod patched;
+mod polyglot;
 mod power_cut;
 mod probation;
 mod reconfigure;
