@@ -8,7 +8,8 @@ use crate::time::Timestamp;
 use crate::{Error, Kind, Result, backend, cycle};
 
 /// A chore. Only [`run`](Chore::run) must be written, and [`cycles`](Chore::cycles), which
-/// [`#[chore(…)]`](macro@crate::chore) writes.
+/// [`#[chore(…)]`](macro@crate::chore) writes. For a chore with a method for each cycle it writes
+/// both.
 ///
 /// Every call gets a fresh instance: the peer reads the settings, calls [`new`](Chore::new) and
 /// then one of the others, and forgets the value. What must outlive a call is saved through
@@ -73,15 +74,25 @@ impl CycleSpec {
         CycleSpec::named(CycleSpec::MAIN, interval, timeout)
     }
 
+    /// A cycle of a chore that has several.
+    ///
+    /// ```
+    /// # use chore_sdk::prelude::*;
+    /// let (hour, minute) = (Duration::from_secs(3600), Duration::from_secs(60));
+    /// let spec = CycleSpec::named("clean", hour, minute).help("deletes old files").delay_start();
+    /// assert!(spec.delay_start);
+    /// ```
     pub fn named(name: impl Into<String>, interval: Duration, timeout: Duration) -> CycleSpec {
         CycleSpec { name: name.into(), help: String::new(), interval, timeout, delay_start: false }
     }
 
+    /// With this sentence on what a run does.
     #[must_use]
     pub fn help(self, help: impl Into<String>) -> CycleSpec {
         CycleSpec { help: help.into(), ..self }
     }
 
+    /// With one interval before the first run.
     #[must_use]
     pub fn delay_start(self) -> CycleSpec {
         CycleSpec { delay_start: true, ..self }
@@ -95,6 +106,7 @@ pub struct Tick {
     pub cycle: String,
     /// Counts the runs of this cycle from 1, over the life of the chore in this peer.
     pub iteration: u64,
+    /// Why it happens now.
     pub reason: RunReason,
     /// When the run was due by its schedule, or when it was asked for.
     pub due: Timestamp,
@@ -104,6 +116,7 @@ pub struct Tick {
     pub extensions: Vec<(String, String)>,
 }
 
+/// Why a run happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RunReason {
     /// First run after the chore was loaded.
@@ -116,6 +129,7 @@ pub enum RunReason {
     Dependency,
 }
 
+/// Why a chore is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum OpenReason {
     /// The chore is new to this peer, or the peer has just started.
@@ -126,6 +140,7 @@ pub enum OpenReason {
     SettingsChanged,
 }
 
+/// Why a chore is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CloseReason {
     /// The peer closes.
@@ -137,10 +152,15 @@ pub enum CloseReason {
 /// What a component says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Descriptor {
+    /// That of the package, and of the chore's file.
     pub name: String,
+    /// That of the package.
     pub version: String,
+    /// One sentence on what the chore does.
     pub about: String,
+    /// When it runs.
     pub cycles: Vec<CycleSpec>,
+    /// What its operator can set.
     pub settings: Vec<settings::Spec>,
 }
 

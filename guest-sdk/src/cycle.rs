@@ -2,6 +2,28 @@
 //!
 //! Everything is answered at once, in every state. A name that no cycle has is
 //! [`Kind::NotFound`](crate::Kind::NotFound).
+//!
+//! ```
+//! # use chore_sdk::{prelude::*, testing::World};
+//! # World::new().block_on(async {
+//! let (hour, minute) = (Duration::from_secs(3600), Duration::from_secs(60));
+//! for satellite in [NodeId::fake(1), NodeId::fake(2)] {
+//!     let name = format!("satellite-{}", satellite.as_bytes()[0]);
+//!     if let Err(err) = cycle::add(&name, hour, minute)
+//!         && err.kind() != Kind::Conflict
+//!     {
+//!         return Err(err);
+//!     }
+//! }
+//! cycle::change_interval("satellite-1", minute)?;
+//! cycle::trigger("satellite-1")?;
+//! cycle::pause("satellite-2")?;
+//! assert_eq!(cycle::status("satellite-2")?, cycle::State::Paused);
+//! cycle::restart("satellite-2")?;
+//! cycle::remove("satellite-2")?;
+//! assert_eq!(cycle::list(), ["satellite-1"]);
+//! # Ok(()) }).unwrap();
+//! ```
 
 use std::time::Duration;
 
@@ -26,6 +48,7 @@ pub fn list() -> Vec<String> {
     backend::cycle_list()
 }
 
+/// What a cycle is doing now.
 pub fn status(name: &str) -> Result<State> {
     backend::cycle_status(name)
 }
@@ -54,7 +77,8 @@ pub fn change_interval(name: &str, interval: Duration) -> Result<()> {
     backend::cycle_change_interval(name, interval)
 }
 
-/// Adds a cycle that the chore does not declare, such as one per satellite.
+/// Adds a cycle that the chore does not declare, such as one per satellite. It runs the method
+/// marked `#[cycle(added)]`, or `run`; see [`#[chore]`](macro@crate::chore).
 ///
 /// # Errors
 ///

@@ -16,6 +16,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub enum Kind {
     /// The operator has not granted what the call needs.
     Denied,
+    /// There is no such thing.
     NotFound,
     /// An argument is malformed.
     Invalid,
@@ -23,7 +24,9 @@ pub enum Kind {
     Conflict,
     /// The other side cannot be reached now; trying again later may work.
     Unavailable,
+    /// The time given for it, or for the call as a whole, is up.
     TimedOut,
+    /// The call was given up before it was done.
     Cancelled,
     /// Over a limit of the host.
     TooLarge,
@@ -63,14 +66,17 @@ impl Error {
         Error::of(Kind::Other, message)
     }
 
+    /// Of another kind, for failures that whoever called tells apart.
     pub fn of(kind: Kind, message: impl Into<String>) -> Error {
         Error { kind, message: message.into() }
     }
 
+    /// What sort of failure it is.
     pub fn kind(&self) -> Kind {
         self.kind
     }
 
+    /// The sentence for people.
     pub fn message(&self) -> &str {
         &self.message
     }

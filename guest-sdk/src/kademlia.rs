@@ -1,15 +1,28 @@
 //! Where nodes are. It needs the grant `kademlia`.
+//!
+//! ```
+//! # use chore_sdk::{prelude::*, testing::World};
+//! # let id = NodeId::fake(1);
+//! # World::new().node_down(id).block_on(async {
+//! let node = kademlia::find_node(id).await.context("find satellite")?;
+//! info!(address = node.address, "found");
+//! # Ok(()) }).unwrap();
+//! ```
 
 use crate::{NodeId, Result, backend};
 
 /// A node and where it was last known to be.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Node {
+    /// What it has to prove when it is dialled.
     pub id: NodeId,
     /// "host:port".
     pub address: String,
 }
 
+/// Asks where a node is. Whether it is there, and is who it says, is for
+/// [`transport::dial_node`](crate::transport::dial_node) to find out.
+///
 /// # Errors
 ///
 /// [`Kind::NotFound`](crate::Kind::NotFound) if nobody knows the node,

@@ -52,6 +52,9 @@ pub mod bindings;
 mod chore;
 #[cfg(target_arch = "wasm32")]
 mod component;
+#[cfg(any(test, feature = "contract"))]
+#[doc(hidden)]
+pub mod contract;
 pub mod cycle;
 mod error;
 mod incoming;
@@ -70,6 +73,71 @@ pub mod transport;
 #[path = "../macros/src/units.rs"]
 mod units;
 
+/// Says when a chore runs; goes on its `impl Chore`.
+///
+/// `#[chore(interval = "1h", timeout = "10m")]` is a chore with one cycle, "main", whose help is
+/// the doc comment of `run`. `delay_start` makes it wait one interval before the first run.
+///
+/// A chore with several cycles has a method for each, marked `#[cycle(…)]`. The cycle's name is the
+/// method's with hyphens, that of `run` is "main", and its help is the method's doc comment or
+/// `help = "…"`. Cycles that [`cycle::add`] adds run the method `#[cycle(added)]`; without one they
+/// run `run`.
+///
+/// ```
+/// use chore_sdk::prelude::*;
+/// # use chore_sdk::testing::{World, tick, tick_of};
+///
+/// /// Keeps an eye on the disk.
+/// #[derive(Settings)]
+/// struct Disk;
+///
+/// #[chore]
+/// impl Chore for Disk {
+///     async fn open(&mut self, _: OpenReason) -> Result<()> {
+///         cycle::add("disk-1", Duration::from_secs(60), Duration::from_secs(10))
+///     }
+///
+///     /// Counts what is there.
+///     #[cycle(interval = "1h", timeout = "10m")]
+///     async fn run(&mut self, _: Tick) -> Result<()> {
+///         metrics::count("looks_total", &[], 1);
+///         Ok(())
+///     }
+///
+///     /// Deletes what nobody needs.
+///     #[cycle(interval = "5m", timeout = "1m", delay_start)]
+///     async fn clean_up(&mut self, _: Tick) -> Result<()> {
+///         metrics::count("cleans_total", &[], 1);
+///         Ok(())
+///     }
+///
+///     #[cycle(added)]
+///     async fn one_disk(&mut self, tick: Tick) -> Result<()> {
+///         metrics::count("looks_total", &[("disk", &tick.cycle)], 1);
+///         Ok(())
+///     }
+/// }
+/// # let world = World::new();
+/// # world.open::<Disk>(OpenReason::Loaded).unwrap();
+/// # for (tick, counter, labels) in [
+/// #     (tick(), "looks_total", &[][..]),
+/// #     (tick_of("clean-up"), "cleans_total", &[]),
+/// #     (tick_of("disk-1"), "looks_total", &[("disk", "disk-1")]),
+/// # ] {
+/// #     world.run::<Disk>(tick).unwrap();
+/// #     assert_eq!(world.counter(counter, labels), 1);
+/// # }
+/// # let helps: Vec<_> = Disk::cycles().into_iter().map(|cycle| (cycle.name, cycle.help)).collect();
+/// # assert_eq!(helps[1], ("clean-up".to_owned(), "Deletes what nobody needs.".to_owned()));
+/// ```
+///
+/// Where several cycles are one piece of code, they are written together,
+/// `#[chore(cycle(name = "send", help = "sends", interval = "1h", timeout = "1h"), cycle(…))]`, and
+/// `run` looks at `tick.cycle`.
+///
+/// `winds_down` is for a chore that awaits [`cycle::cancelled`] itself, see [`Chore::WINDS_DOWN`].
+/// What runs when cannot be said here, such as by a setting, is for [`Chore::cycles`] or for
+/// [`cycle::add`].
 pub use chore_sdk_macros::chore;
 
 pub use crate::chore::{Chore, CloseReason, CycleSpec, Descriptor, OpenReason, RunReason, Tick};

@@ -16,12 +16,18 @@ use std::fmt::Display;
 
 use crate::backend;
 
+/// How much a line matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Level {
+    /// Every step.
     Trace,
+    /// What helps to find a fault.
     Debug,
+    /// What the chore did.
     Info,
+    /// What somebody should look at.
     Warn,
+    /// What somebody has to look at.
     Error,
 }
 

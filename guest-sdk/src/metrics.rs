@@ -19,11 +19,21 @@ pub fn count(name: &str, labels: Labels<'_>, delta: u64) {
 }
 
 /// Sets a value that goes up and down.
+///
+/// ```
+/// # use chore_sdk::prelude::*;
+/// metrics::gauge("disk_free_bytes", &[("disk", "1")], 2e9);
+/// ```
 pub fn gauge(name: &str, labels: Labels<'_>, value: f64) {
     backend::metric_gauge(name, labels, value);
 }
 
 /// Adds one measurement to a distribution. Times in seconds, sizes in bytes.
+///
+/// ```
+/// # use chore_sdk::prelude::*;
+/// metrics::observe("dial_seconds", &[], 0.25);
+/// ```
 pub fn observe(name: &str, labels: Labels<'_>, value: f64) {
     backend::metric_observe(name, labels, value);
 }

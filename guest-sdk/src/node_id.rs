@@ -30,6 +30,7 @@ impl NodeId {
         }
     }
 
+    /// The bytes as the contract has them.
     pub fn as_bytes(&self) -> &[u8; NODE_ID_BYTES] {
         &self.0
     }

@@ -1,6 +1,24 @@
 //! Orders waiting to be sent to satellites, and what became of them. It needs the grant `orders`.
 //!
 //! Every function fails with [`Kind::Denied`](crate::Kind::Denied) without the grant.
+//!
+//! ```
+//! use chore_sdk::orders::{ArchiveRequest, Status};
+//! # use chore_sdk::{prelude::*, testing::World};
+//! # let world = World::new().unsent(NodeId::fake(1), 3);
+//! # world.block_on(async {
+//! for (satellite, _) in orders::count_unsent().await? {
+//!     let mut unsent = orders::stream_unsent(satellite).await?;
+//!     let mut refused = Vec::new();
+//!     while let Some(info) = unsent.next().await? {
+//!         let (serial, reason) = (info.serial, "the satellite is gone".to_owned());
+//!         refused.push(ArchiveRequest { satellite, serial, status: Status::Rejected, reason });
+//!     }
+//!     orders::archive(refused).await?;
+//! }
+//! # Ok(()) }).unwrap();
+//! # assert_eq!(world.archived().len(), 3);
+//! ```
 
 use crate::time::Timestamp;
 use crate::{Error, Incoming, NodeId, Result, backend};
@@ -8,8 +26,10 @@ use crate::{Error, Incoming, NodeId, Result, backend};
 /// Orders that one call lists or archives at most.
 pub const AT_ONCE_MAX: usize = 10_000;
 
+/// Where an order is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Status {
+    /// It waits to be sent.
     Unsent,
     /// The satellite counts it.
     Accepted,
@@ -20,6 +40,7 @@ pub enum Status {
 /// An order and the limit it draws on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Info {
+    /// Who pays for it.
     pub satellite: NodeId,
     /// Unique for the satellite, 16 bytes.
     pub serial: Vec<u8>,
@@ -31,19 +52,25 @@ pub struct Info {
     pub expires: Timestamp,
 }
 
+/// An order and what became of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ArchivedInfo {
+    /// The order.
     pub info: Info,
+    /// [`Status::Accepted`] or [`Status::Rejected`].
     pub status: Status,
     /// Why it was rejected; empty otherwise.
     pub reason: String,
+    /// When it was archived.
     pub archived: Timestamp,
 }
 
 /// What became of one order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ArchiveRequest {
+    /// Who answered.
     pub satellite: NodeId,
+    /// That of the order.
     pub serial: Vec<u8>,
     /// [`Status::Accepted`] or [`Status::Rejected`].
     pub status: Status,

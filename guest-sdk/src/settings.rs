@@ -70,8 +70,11 @@ pub trait Settings: Sized {
 /// One setting, as the descriptor has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Spec {
+    /// The key in the operator's file.
     pub name: &'static str,
+    /// What it is for, for operators.
     pub help: &'static str,
+    /// How its text reads.
     pub kind: Kind,
     /// `None`: the operator must set it. Empty: it may be left out.
     pub default: Option<&'static str>,
@@ -80,18 +83,26 @@ pub struct Spec {
 /// How a setting's text reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
+    /// Any text.
     Text,
+    /// Decimal digits with an optional sign.
     Integer,
+    /// A decimal number.
     Number,
+    /// "true" or "false".
     Boolean,
+    /// A number and its unit, such as "90s".
     Duration,
+    /// Bytes with an optional unit, such as "64MiB".
     Size,
+    /// Text that no log or status shows.
     Secret,
 }
 
 /// A setting that the chore cannot use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Invalid {
+    /// Its name.
     pub setting: String,
     /// Names the value, unless it is a secret, and what to write instead.
     pub why: String,
@@ -113,6 +124,7 @@ impl std::error::Error for Invalid {}
             one; a field that is no setting has #[setting(skip)]"
 )]
 pub trait Value: Sized {
+    /// How its text reads.
     const KIND: Kind;
 
     /// True if it may be left out; its text is empty then.
@@ -189,6 +201,7 @@ impl Value for Duration {
 pub struct Size(pub u64);
 
 impl Size {
+    /// The number of bytes.
     pub fn bytes(self) -> u64 {
         self.0
     }
@@ -207,6 +220,7 @@ impl Value for Size {
 pub struct Secret(String);
 
 impl Secret {
+    /// For tests; the peer makes those of a chore.
     pub fn new(text: impl Into<String>) -> Secret {
         Secret(text.into())
     }

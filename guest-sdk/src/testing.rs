@@ -24,9 +24,13 @@
 //! assert_eq!(world.gauge("waiting", &[("satellite", &satellite.to_string())]), Some(3.0));
 //! ```
 //!
+//! The database is SQLite in memory, with the host's rules: [`World::script`] prepares it and
+//! [`World::rows`] looks at it. A world keeps it, and what was saved, from call to call.
+//!
 //! A call runs to its end in the thread of the test, together with the handlers of the nodes that
-//! it talks to. When all of them wait for each other the call's time counts as up: it is cancelled,
-//! as a peer does, and one that goes on waiting ends with [`Kind::TimedOut`]. So a test of a chore
+//! it talks to. When all of them wait for each other, time counts as passed: what waits to write to
+//! the database is told that it waited too long, and if nothing does, the call is cancelled, as a
+//! peer does, and one that goes on waiting ends with [`Kind::TimedOut`]. So a test of a chore
 //! that hangs does not hang, and needs no sleep.
 
 mod executor;
@@ -40,14 +44,18 @@ use std::future::Future;
 use std::rc::Rc;
 use std::time::Duration;
 
+use futures::FutureExt;
+
 use crate::chore::{Asked, call};
 use crate::log::Level;
 use crate::metrics::Labels;
 use crate::orders::{ArchivedInfo, Info};
+use crate::sql::{FromRow, Value};
 use crate::state::Saved;
 use crate::transport::Status;
 use crate::{
-    Chore, CloseReason, CycleSpec, Kind, NodeId, OpenReason, Result, RunReason, Tick, cycle,
+    Chore, CloseReason, CycleSpec, Error, Kind, NodeId, OpenReason, Result, RunReason, Tick, cycle,
+    sql,
 };
 
 pub use fake::Call;
@@ -59,8 +67,11 @@ pub struct World(Rc<RefCell<fake::World>>);
 /// A line that a chore logged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
+    /// How much it matters.
     pub level: Level,
+    /// Without its fields.
     pub message: String,
+    /// Names and values, in the order of the line.
     pub fields: Vec<(String, String)>,
 }
 
@@ -74,8 +85,11 @@ impl fmt::Display for Line {
 /// A cycle as a chore left it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cycle {
+    /// What it is doing.
     pub state: cycle::State,
+    /// What the chore changed it to, or declared.
     pub interval: Duration,
+    /// What the chore declared.
     pub timeout: Duration,
     /// The chore added it; its `cycles` does not name it.
     pub added: bool,
@@ -95,6 +109,15 @@ pub fn tick() -> Tick {
     }
 }
 
+/// As [`tick`], of another cycle.
+///
+/// ```
+/// assert_eq!(chore_sdk::testing::tick_of("clean").cycle, "clean");
+/// ```
+pub fn tick_of(cycle: &str) -> Tick {
+    Tick { cycle: cycle.to_owned(), ..tick() }
+}
+
 /// What there is before the chore is called.
 impl World {
     /// No settings, no orders, no nodes; everything granted; every line logged.
@@ -102,6 +125,7 @@ impl World {
         World::default()
     }
 
+    /// What the operator set; the last one of a name counts.
     #[must_use]
     pub fn setting(self, name: &str, value: &str) -> World {
         self.0.borrow_mut().settings.push((name.to_owned(), value.to_owned()));
@@ -113,6 +137,19 @@ impl World {
     pub fn saved(self, data: &[u8], version: &str) -> World {
         let saved = Saved { data: data.to_vec(), version: version.to_owned() };
         self.0.borrow_mut().saved = Some(saved);
+        self
+    }
+
+    /// The chore's version from now on, under which it saves; "0.1.0" if none is said.
+    ///
+    /// ```
+    /// # use chore_sdk::{prelude::*, testing::World};
+    /// let world = World::new().saved(b"6", "1.0.0").version("2.0.0");
+    /// # assert_eq!(world.state().unwrap().version, "1.0.0");
+    /// ```
+    #[must_use]
+    pub fn version(self, version: &str) -> World {
+        self.0.borrow_mut().version = version.to_owned();
         self
     }
 
@@ -137,6 +174,7 @@ impl World {
         self
     }
 
+    /// An order that waits, with everything as it is here.
     #[must_use]
     pub fn order(self, info: Info) -> World {
         self.0.borrow_mut().orders.unsent.push(info);
@@ -187,6 +225,40 @@ impl World {
     }
 }
 
+/// The chore's database.
+impl World {
+    /// Runs any number of SQL statements, for example to prepare what an earlier version left.
+    ///
+    /// ```
+    /// # use chore_sdk::{prelude::*, testing::World};
+    /// let world = World::new();
+    /// world.script("CREATE TABLE seen (node TEXT); INSERT INTO seen VALUES ('a'), ('b')").unwrap();
+    /// let nodes = world.rows::<(String,)>("SELECT node FROM seen", params![]).unwrap();
+    /// assert_eq!(nodes, [("a".to_owned(),), ("b".to_owned(),)]);
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// What SQLite says of them, and [`Kind::Conflict`] while the chore has a transaction open.
+    pub fn script(&self, statements: &str) -> Result<()> {
+        let database = self.0.borrow().database.clone();
+        database.script(statements)
+    }
+
+    /// What is in the database: the rows that a query answers, see [`sql::rows`]. What is not
+    /// committed is not there.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`sql::rows`].
+    pub fn rows<T: FromRow>(&self, statement: &str, parameters: Vec<Value>) -> Result<Vec<T>> {
+        // Only what writes can have to wait, and not for long: not at all.
+        let answer = || sql::rows(statement, parameters).now_or_never();
+        let busy = || Err(Error::of(Kind::Conflict, "run statement: a transaction is open"));
+        fake::within(&self.0, answer).unwrap_or_else(busy)
+    }
+}
+
 /// Calls of the chore.
 impl World {
     /// One run. What it saves is there for the next if it succeeds.
@@ -194,10 +266,12 @@ impl World {
         self.call::<C>(Asked::Run(tick))
     }
 
+    /// What a peer calls once before the first run. What it saves is kept if it succeeds.
     pub fn open<C: Chore>(&self, reason: OpenReason) -> Result<()> {
         self.call::<C>(Asked::Open(reason))
     }
 
+    /// What a peer calls when the chore leaves.
     pub fn close<C: Chore>(&self, reason: CloseReason) -> Result<()> {
         self.call::<C>(Asked::Close(reason))
     }
@@ -236,6 +310,7 @@ impl World {
         self.0.borrow().was_cancelled
     }
 
+    /// All lines of all calls.
     pub fn logs(&self) -> Vec<Line> {
         self.0.borrow().logs.clone()
     }
@@ -256,14 +331,17 @@ impl World {
         self.0.borrow().counters.get(&fake::series(name, labels)).copied().unwrap_or(0)
     }
 
+    /// A gauge as it was last set.
     pub fn gauge(&self, name: &str, labels: Labels<'_>) -> Option<f64> {
         self.0.borrow().gauges.get(&fake::series(name, labels)).copied()
     }
 
+    /// What was measured, in order.
     pub fn observed(&self, name: &str, labels: Labels<'_>) -> Vec<f64> {
         self.0.borrow().observed.get(&fake::series(name, labels)).cloned().unwrap_or_default()
     }
 
+    /// A cycle as it is now; of the chore's own there is none before its first call.
     pub fn cycle(&self, name: &str) -> Option<Cycle> {
         self.0.borrow().cycles.get(name).cloned()
     }
@@ -273,6 +351,7 @@ impl World {
         self.0.borrow().orders.of(satellite)
     }
 
+    /// What the chore archived, in order.
     pub fn archived(&self) -> Vec<ArchivedInfo> {
         self.0.borrow().orders.archived.clone()
     }

@@ -3,14 +3,23 @@
 use std::time::Duration;
 
 /// Nanoseconds since the Unix epoch, UTC.
+///
+/// ```
+/// # use chore_sdk::{prelude::*, testing::tick};
+/// # let tick = tick();
+/// let a_day_ago = tick.due.saturating_sub(Duration::from_secs(24 * 3600));
+/// assert_eq!(tick.due.saturating_since(a_day_ago).as_secs(), 86_400);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
 
 impl Timestamp {
+    /// As the contract has points in time.
     pub const fn from_nanos(nanos: i64) -> Timestamp {
         Timestamp(nanos)
     }
 
+    /// As the contract has points in time.
     pub const fn as_nanos(self) -> i64 {
         self.0
     }

@@ -159,12 +159,14 @@ impl Responses {
 /// A gRPC status that is not OK: how a call failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Status {
+    /// Which failure it is.
     pub code: Code,
     /// The other peer's words: not to be trusted.
     pub message: String,
 }
 
 impl Status {
+    /// For the handlers of [`testing`](crate::testing) and for what a chore fails itself.
     pub fn new(code: Code, message: impl Into<String>) -> Status {
         Status { code, message: message.into() }
     }
@@ -178,11 +180,18 @@ impl fmt::Display for Status {
 
 impl std::error::Error for Status {}
 
-/// The code of a gRPC status.
+/// The code of a gRPC status. Its constants have gRPC's own names.
+///
+/// ```
+/// # use chore_sdk::{prelude::*, transport::Code};
+/// assert_eq!(Code::UNAVAILABLE.kind(), Kind::Unavailable);
+/// assert_eq!(Code::UNAVAILABLE.to_string(), "unavailable");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Code(pub u32);
 
 impl Code {
+    /// No failure.
     pub const OK: Code = Code(0);
     pub const CANCELLED: Code = Code(1);
     pub const UNKNOWN: Code = Code(2);

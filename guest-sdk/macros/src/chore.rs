@@ -1,23 +1,22 @@
 //! `#[chore(…)]`: the cycles of a chore, written on its `impl Chore`.
 
 use std::collections::HashSet;
-use std::time::Duration;
 
 use proc_macro2::{Span, TokenStream};
 use quote::quote;
-use syn::meta::ParseNestedMeta;
 use syn::parse::Parser;
-use syn::{Error, Ident, ImplItem, ItemImpl, LitStr, Result};
+use syn::{Error, Ident, ImplItem, ImplItemFn, ItemImpl, Result};
 
-use crate::settings::well_formed;
-use crate::{doc, units};
-
-/// What a peer takes as an interval: 1 ms to ten years.
-const INTERVAL_MIN: Duration = Duration::from_millis(1);
-const INTERVAL_MAX: Duration = Duration::from_secs(10 * 366 * 24 * 3600);
+use crate::cycle::{Cycle, Draft};
+use crate::doc;
+use crate::method::Methods;
 
 /// The name of the cycle of a chore that has one.
-const MAIN: &str = "main";
+pub const MAIN: &str = "main";
+
+/// What the attribute can say.
+const KEYS: &str = "a chore has: interval, timeout, help, delay_start, winds_down, and cycle(…) for \
+                    each of several";
 
 pub fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenStream> {
     let mut block: ItemImpl = syn::parse2(item)?;
@@ -29,18 +28,24 @@ pub fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenStream> 
     }
     let arguments = Arguments::parse(arguments)?;
     let written = function(&block, "cycles").is_some();
-    let cycles = arguments.cycles(&block)?;
+    let mut cycles = arguments.cycles(&block)?;
+    let methods = Methods::take(&mut block)?;
+    if !methods.is_empty() {
+        methods.check(&arguments.named, &cycles, function(&block, "run"))?;
+    }
+    cycles.extend(methods.cycles());
+    distinct(&cycles)?;
     if cycles.is_empty() && !written {
         let message =
             r#"say when the chore runs, such as #[chore(interval = "1h", timeout = "10m")]"#;
         return Err(Error::new(Span::call_site(), message));
     }
-    if !cycles.is_empty() && written {
+    if written && !(cycles.is_empty() && methods.is_empty()) {
         let message = "the cycles are said twice: here and in `fn cycles`";
         return Err(Error::new(Span::call_site(), message));
     }
     if !cycles.is_empty() {
-        let cycles = cycles.iter().map(Cycle::spec);
+        let cycles = cycles.iter().map(|(cycle, _)| cycle.spec());
         block.items.push(syn::parse_quote! {
             fn cycles() -> ::std::vec::Vec<::chore_sdk::CycleSpec> {
                 ::std::vec![#(#cycles,)*]
@@ -50,10 +55,21 @@ pub fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenStream> 
     if arguments.winds_down {
         block.items.push(syn::parse_quote! { const WINDS_DOWN: bool = true; });
     }
-    Ok(quote!(#block))
+    let beside = methods.finish(&mut block);
+    Ok(quote!(#block #beside))
 }
 
-fn function<'a>(block: &'a ItemImpl, name: &str) -> Option<&'a syn::ImplItemFn> {
+fn distinct(cycles: &[(Cycle, Span)]) -> Result<()> {
+    let mut names = HashSet::new();
+    for (cycle, span) in cycles {
+        if !names.insert(&cycle.name) {
+            return Err(Error::new(*span, format!("there are two cycles {:?}", cycle.name)));
+        }
+    }
+    Ok(())
+}
+
+pub fn function<'a>(block: &'a ItemImpl, name: &str) -> Option<&'a ImplItemFn> {
     block.items.iter().find_map(|item| match item {
         ImplItem::Fn(function) if function.sig.ident == name => Some(function),
         _ => None,
@@ -69,26 +85,6 @@ struct Arguments {
     winds_down: bool,
 }
 
-/// A cycle as it is written.
-struct Draft {
-    span: Span,
-    name: Option<LitStr>,
-    help: Option<LitStr>,
-    interval: Option<LitStr>,
-    timeout: Option<LitStr>,
-    delay_start: bool,
-}
-
-/// A cycle that is complete and checked.
-#[derive(Debug)]
-struct Cycle {
-    name: String,
-    help: String,
-    interval: Duration,
-    timeout: Duration,
-    delay_start: bool,
-}
-
 impl Arguments {
     fn parse(arguments: TokenStream) -> Result<Arguments> {
         let mut parsed = Arguments::default();
@@ -100,27 +96,19 @@ impl Arguments {
             }
             if meta.path.is_ident("cycle") {
                 let mut draft = Draft::new(span);
-                meta.parse_nested_meta(|meta| draft.take(&meta))?;
+                meta.parse_nested_meta(|meta| draft.take(&meta, KEYS))?;
                 parsed.named.push(draft);
                 return Ok(());
             }
-            parsed.main.get_or_insert_with(|| Draft::new(span)).take(&meta)
+            parsed.main.get_or_insert_with(|| Draft::new(span)).take(&meta, KEYS)
         });
         parser.parse2(arguments)?;
         Ok(parsed)
     }
 
-    fn cycles(&self, block: &ItemImpl) -> Result<Vec<Cycle>> {
+    fn cycles(&self, block: &ItemImpl) -> Result<Vec<(Cycle, Span)>> {
         let Some(main) = &self.main else {
-            let cycles = self.named.iter().map(Draft::finish).collect::<Result<Vec<_>>>()?;
-            let mut names = HashSet::new();
-            for (cycle, draft) in cycles.iter().zip(&self.named) {
-                if !names.insert(&cycle.name) {
-                    let message = format!("there are two cycles {:?}", cycle.name);
-                    return Err(Error::new(draft.span, message));
-                }
-            }
-            return Ok(cycles);
+            return self.named.iter().map(|draft| Ok((draft.finish()?, draft.span))).collect();
         };
         if !self.named.is_empty() {
             return Err(Error::new(main.span, "with cycle(…), this goes into its parentheses"));
@@ -132,106 +120,14 @@ impl Arguments {
         if let Some(run) = function(block, "run").filter(|_| main.help.is_none()) {
             cycle.help = doc::first_paragraph(&run.attrs);
         }
-        Ok(vec![cycle])
+        Ok(vec![(cycle, main.span)])
     }
-}
-
-impl Draft {
-    fn new(span: Span) -> Draft {
-        let (name, help, interval, timeout) = (None, None, None, None);
-        Draft { span, name, help, interval, timeout, delay_start: false }
-    }
-
-    fn take(&mut self, meta: &ParseNestedMeta<'_>) -> Result<()> {
-        if meta.path.is_ident("delay_start") {
-            self.delay_start = true;
-            return Ok(());
-        }
-        let slot = if meta.path.is_ident("name") {
-            &mut self.name
-        } else if meta.path.is_ident("help") {
-            &mut self.help
-        } else if meta.path.is_ident("interval") {
-            &mut self.interval
-        } else if meta.path.is_ident("timeout") {
-            &mut self.timeout
-        } else {
-            return Err(meta.error(
-                "a chore has: interval, timeout, help, delay_start, winds_down, and cycle(…) for \
-                 each of several",
-            ));
-        };
-        if slot.is_some() {
-            return Err(meta.error("said twice"));
-        }
-        *slot = Some(meta.value()?.parse()?);
-        Ok(())
-    }
-
-    fn finish(&self) -> Result<Cycle> {
-        let Some(name) = &self.name else {
-            return Err(Error::new(self.span, "a cycle(…) has a name"));
-        };
-        if !well_formed(&name.value()) {
-            let message = format!(
-                "{:?} cannot be the name of a cycle: lower-case letters, digits and hyphens, \
-                 beginning with a letter",
-                name.value()
-            );
-            return Err(Error::new(name.span(), message));
-        }
-        self.complete(name.value())
-    }
-
-    fn complete(&self, name: String) -> Result<Cycle> {
-        let Some(interval) = &self.interval else {
-            return Err(Error::new(self.span, r#"a cycle has an interval, such as "1h""#));
-        };
-        let Some(timeout) = &self.timeout else {
-            return Err(Error::new(self.span, r#"a cycle has a timeout, such as "10m""#));
-        };
-        Ok(Cycle {
-            name,
-            help: self.help.as_ref().map(LitStr::value).unwrap_or_default(),
-            interval: duration(interval, INTERVAL_MIN)?,
-            timeout: duration(timeout, Duration::from_nanos(1))?,
-            delay_start: self.delay_start,
-        })
-    }
-}
-
-fn duration(text: &LitStr, min: Duration) -> Result<Duration> {
-    let duration = units::duration(&text.value()).map_err(|why| Error::new(text.span(), why))?;
-    if duration < min || duration > INTERVAL_MAX {
-        let message = format!("{:?} is not within {min:?} and ten years", text.value());
-        return Err(Error::new(text.span(), message));
-    }
-    Ok(duration)
-}
-
-impl Cycle {
-    fn spec(&self) -> TokenStream {
-        let Cycle { name, help, delay_start, .. } = self;
-        let (interval, timeout) = (tokens(self.interval), tokens(self.timeout));
-        quote! {
-            ::chore_sdk::CycleSpec {
-                name: ::std::string::String::from(#name),
-                help: ::std::string::String::from(#help),
-                interval: #interval,
-                timeout: #timeout,
-                delay_start: #delay_start,
-            }
-        }
-    }
-}
-
-fn tokens(duration: Duration) -> TokenStream {
-    let (secs, nanos) = (duration.as_secs(), duration.subsec_nanos());
-    quote!(::core::time::Duration::new(#secs, #nanos))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn parsed(arguments: TokenStream) -> Result<Vec<Cycle>> {
@@ -241,7 +137,9 @@ mod tests {
                 async fn run(&mut self, tick: Tick) -> Result<()> { Ok(()) }
             }
         };
-        Arguments::parse(arguments)?.cycles(&block)
+        let cycles = Arguments::parse(arguments)?.cycles(&block)?;
+        distinct(&cycles)?;
+        Ok(cycles.into_iter().map(|(cycle, _)| cycle).collect())
     }
 
     #[test]

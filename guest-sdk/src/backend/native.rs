@@ -13,10 +13,10 @@ use crate::log::Level;
 use crate::metrics::Labels;
 use crate::sql::{Row, Rows, Value};
 use crate::state::Saved;
-use crate::testing::fake::{self, World, current};
-pub(crate) use crate::testing::fake::{Connection, Requests};
+use crate::testing::fake::{self, Database, World, current};
+pub(crate) use crate::testing::fake::{Connection, Requests, Transaction};
 use crate::time::Timestamp;
-use crate::{Error, Kind, NodeId, Result, cycle, kademlia, orders};
+use crate::{Error, NodeId, Result, cycle, kademlia, orders};
 
 /// What the host said, if it is the host's: there is none here.
 pub(crate) fn host_error(_: &(dyn StdError + 'static)) -> Option<Error> {
@@ -214,43 +214,24 @@ pub(crate) async fn dial_node(node: kademlia::Node, _: Duration) -> Result<Conne
 
 // SQL.
 
-fn no_sql<T>() -> Result<T> {
-    Err(Error::of(Kind::Other, "sql is not available in native tests yet"))
+fn database() -> Result<Database> {
+    world(|world| Ok(world.database.clone()))
 }
 
-pub(crate) async fn sql_execute(_: &str, _: Vec<Value>) -> Result<u64> {
-    no_sql()
+pub(crate) async fn sql_execute(statement: &str, values: Vec<Value>) -> Result<u64> {
+    database()?.execute(statement, values).await
 }
 
-pub(crate) async fn sql_query(_: &str, _: Vec<Value>) -> Result<Vec<Row>> {
-    no_sql()
+pub(crate) async fn sql_query(statement: &str, values: Vec<Value>) -> Result<Vec<Row>> {
+    database()?.query(statement, values).await
 }
 
-pub(crate) async fn sql_stream(_: &str, _: Vec<Value>) -> Result<Rows> {
-    no_sql()
+pub(crate) async fn sql_stream(statement: &str, values: Vec<Value>) -> Result<Rows> {
+    let (rows, ended) = database()?.stream(statement, values)?;
+    let rows = futures::stream::iter(rows).boxed_local();
+    Ok(Rows::new(rows, Box::pin(std::future::ready(ended))))
 }
 
 pub(crate) async fn sql_begin() -> Result<Transaction> {
-    no_sql()
-}
-
-/// Of which there is none, so that its functions need no bodies.
-pub(crate) enum Transaction {}
-
-impl Transaction {
-    pub(crate) async fn execute(&self, _: &str, _: Vec<Value>) -> Result<u64> {
-        match *self {}
-    }
-
-    pub(crate) async fn query(&self, _: &str, _: Vec<Value>) -> Result<Vec<Row>> {
-        match *self {}
-    }
-
-    pub(crate) async fn commit(self) -> Result<()> {
-        match self {}
-    }
-
-    pub(crate) async fn rollback(self) -> Result<()> {
-        match self {}
-    }
+    database()?.begin().await
 }

@@ -20,7 +20,8 @@ impl Wake for Woken {
     }
 }
 
-/// The outcome of `work`. If everybody waits, the call is cancelled; if they still do, it fails.
+/// The outcome of `work`. If everybody waits, what waits to write has waited too long; then the call
+/// is cancelled; if they still wait, it fails.
 pub(super) fn drive<T>(
     world: &Rc<RefCell<fake::World>>,
     work: impl Future<Output = Result<T>>,
@@ -38,6 +39,10 @@ pub(super) fn drive<T>(
                 }
                 serve(world, &mut cx);
                 if !woken.0.load(Ordering::Relaxed) {
+                    let database = world.borrow().database.clone();
+                    if database.give_up() {
+                        continue;
+                    }
                     if world.borrow().cancelled {
                         break Err(stuck());
                     }

@@ -2,6 +2,7 @@
 
 mod nodes;
 mod orders;
+mod sql;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -14,6 +15,7 @@ use futures::future::LocalBoxFuture;
 pub use nodes::Call;
 pub(crate) use nodes::{Connection, Handler, Node, Requests};
 pub(crate) use orders::Orders;
+pub(crate) use sql::{Database, Transaction};
 
 use super::{Cycle, Line};
 use crate::log::Level;
@@ -24,6 +26,9 @@ use crate::{CycleSpec, Error, Kind, NodeId, Result, cycle};
 
 /// When a world is: 1 January 2030.
 pub(crate) const NOW: Timestamp = Timestamp::from_nanos(1_893_456_000_000_000_000);
+
+/// The chore's version where a test says none.
+const FIRST_VERSION: &str = "0.1.0";
 
 /// As the host's.
 const STATE_BYTES_MAX: usize = 1024 * 1024;
@@ -46,12 +51,15 @@ pub(crate) struct World {
     pub log_level: Level,
     pub logs: Vec<Line>,
     pub saved: Option<Saved>,
+    /// The chore's version: what it saves is saved under.
+    pub version: String,
     /// What the call in progress saved.
     pub pending: Option<Vec<u8>>,
     pub counters: HashMap<Series, u64>,
     pub gauges: HashMap<Series, f64>,
     pub observed: HashMap<Series, Vec<f64>>,
     pub cycles: BTreeMap<String, Cycle>,
+    pub database: Database,
     pub orders: Orders,
     pub nodes: HashMap<NodeId, Node>,
     pub denied: HashSet<&'static str>,
@@ -70,11 +78,13 @@ impl Default for World {
             log_level: Level::Trace,
             logs: Vec::new(),
             saved: None,
+            version: FIRST_VERSION.to_owned(),
             pending: None,
             counters: HashMap::new(),
             gauges: HashMap::new(),
             observed: HashMap::new(),
             cycles: BTreeMap::new(),
+            database: Database::default(),
             orders: Orders::default(),
             nodes: HashMap::new(),
             denied: HashSet::new(),
@@ -102,7 +112,7 @@ impl World {
 
     pub fn finish(&mut self, succeeded: bool) {
         if let Some(data) = self.pending.take().filter(|_| succeeded) {
-            self.saved = Some(Saved { data, version: env!("CARGO_PKG_VERSION").to_owned() });
+            self.saved = Some(Saved { data, version: self.version.clone() });
         }
         self.was_cancelled = std::mem::take(&mut self.cancelled);
         self.waiting.clear();

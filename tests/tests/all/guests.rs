@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use chore_host::status::Triggered;
 use testplanet::{Testplanet, chore, component, eventually, told, trigger_wait};
 
 /// Little time and memory, so that a bad run ends soon.
@@ -151,5 +152,29 @@ async fn every_capability_that_needs_no_grant_keeps_its_contract() {
     let expected = format!("chore_uses_total{{chore=\"{NAME}\",what=\"sql\"}} {}", 2_000 * runs);
     let metrics = node.handle().metrics();
     assert!(metrics.contains(&expected), "{metrics}");
+    planet.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_answers_what_the_fakes_of_native_tests_answer() {
+    const NAME: &str = "guest-sql-contract";
+    let version = env!("CARGO_PKG_VERSION");
+    let planet = host_of(&[(NAME, &format!("[settings]\nversion = \"{version}\"\n"))]).await;
+    let node = planet.node(0);
+    // Each looks at what the one before left.
+    for (cycle, outcome) in [
+        ("statements", "succeeded"),
+        ("transactions", "succeeded"),
+        ("migrations", "succeeded"),
+        ("saves", "succeeded"),
+        ("fails", "failed: fails on purpose"),
+        ("looks", "succeeded"),
+    ] {
+        let run = match node.handle().trigger(NAME, Some(cycle), true).await.unwrap() {
+            Triggered::Ended { run } => run,
+            other => panic!("{cycle}: {other:?}"),
+        };
+        assert_eq!(told(&run.outcome), outcome, "{cycle}");
+    }
     planet.shutdown().await;
 }

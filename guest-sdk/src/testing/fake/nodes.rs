@@ -46,6 +46,7 @@ impl World {
 
 /// A call that a chore made, as the node sees it.
 pub struct Call {
+    /// The full path that the chore called.
     pub method: String,
     requests: mpsc::Receiver<Vec<u8>>,
     responses: mpsc::Sender<Vec<u8>>,
