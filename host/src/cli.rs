@@ -1,9 +1,14 @@
 //! The command line: what an operator types, and what it prints. Only this room, and those inside
 //! it, print or exit; none of them knows how a peer does what it is asked.
 
+mod build;
+mod cargo;
 mod change;
+mod check;
 mod control;
 mod demo;
+mod dev;
+mod new;
 mod orders;
 mod output;
 mod run;
@@ -16,7 +21,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::parser::ValueSource;
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::error::chain;
 use crate::peer::Home;
@@ -34,6 +40,10 @@ struct Cli {
     /// Default: this system's directory for a user's data.
     #[arg(long, global = true, env = "CHORE_HOME", value_name = "DIR")]
     home: Option<PathBuf>,
+
+    /// The home was typed, and is not only in the environment.
+    #[arg(skip)]
+    home_is_typed: bool,
 
     /// Print JSON
     #[arg(long, global = true)]
@@ -87,6 +97,29 @@ enum Command {
         #[command(subcommand)]
         what: orders::What,
     },
+    /// Make a folder with a new chore: source, tests, config and a page on what to do with it
+    #[command(after_help = "Example: chore new hello && cd hello && chore build")]
+    New(new::Asked),
+    /// Build a chore from its crate into target/chore/NAME.wasm, and say what it needs
+    ///
+    /// Fails if the component is not built, or not sound; what only its config lacks is said. Adds
+    /// the compiler's target for components if it is missing.
+    #[command(after_help = "Example: chore build chores/order-sender")]
+    Build(build::Asked),
+    /// Build a chore whenever its source changes, and have it take over in a running peer
+    ///
+    /// The peer is one of its own, in a temporary home, with everything granted that the chore's
+    /// NAME.toml, or else the chore, asks for; with --home, the peer that runs there. What does not
+    /// build or load changes nothing. Keys: t triggers a run, p pauses and goes on, q quits.
+    #[command(after_help = "Example: chore new hello && cd hello && chore dev")]
+    Dev(dev::Asked),
+    /// Say what a component is, and whether a peer would load it as it is
+    ///
+    /// With --home, the peer of that home, with its chore.toml and chores/NAME.toml; otherwise one
+    /// that has everything, with the NAME.toml beside the file if there is one. Fails if it would
+    /// not be loaded, and says everything that stands against it.
+    #[command(after_help = "Example: chore check target/chore/hello.wasm --home ./home")]
+    Check(check::Asked),
     /// Run satellites, a storage node and an uplink on this machine, and settle orders
     Demo(demo::Asked),
     /// Show the version
@@ -145,6 +178,16 @@ enum Error {
     Planet(#[from] crate::planet::Error),
     #[error(transparent)]
     Demo(#[from] demo::Error),
+    #[error(transparent)]
+    Cargo(#[from] cargo::Error),
+    #[error(transparent)]
+    Build(#[from] build::Error),
+    #[error(transparent)]
+    Check(#[from] check::Error),
+    #[error(transparent)]
+    New(#[from] new::Error),
+    #[error(transparent)]
+    Dev(#[from] dev::Error),
 }
 
 fn hint(nearest: &Option<String>) -> String {
@@ -157,7 +200,7 @@ pub fn main() -> ExitCode {
 }
 
 fn execute(args: impl Iterator<Item = OsString>) -> u8 {
-    let cli = match Cli::try_parse_from(args) {
+    let cli = match parse(args) {
         Ok(cli) => cli,
         Err(err) => {
             // Help and version come this way too. A closed output is the reader's choice.
@@ -177,6 +220,13 @@ fn execute(args: impl Iterator<Item = OsString>) -> u8 {
     code
 }
 
+fn parse(args: impl Iterator<Item = OsString>) -> Result<Cli, clap::Error> {
+    let matches = Cli::command().try_get_matches_from(args)?;
+    let mut cli = Cli::from_arg_matches(&matches)?;
+    cli.home_is_typed = matches.value_source("home") == Some(ValueSource::CommandLine);
+    Ok(cli)
+}
+
 fn fail(err: &Error) -> u8 {
     let line = show::plain(&chain(err));
     // Nobody is left to tell when this fails too.
@@ -190,6 +240,11 @@ async fn dispatch(cli: Cli) -> Result<u8, Error> {
         Command::Version => out.version(),
         // It makes a home of its own.
         Command::Demo(asked) => demo::demo(&out, asked).await,
+        // They need no home, but may be told of one.
+        Command::New(asked) => new::new(&out, &asked),
+        Command::Dev(asked) => dev::dev(&out, asked, peer(cli.home, cli.home_is_typed)).await,
+        Command::Build(asked) => build::build(&out, asked, peer(cli.home, cli.home_is_typed)).await,
+        Command::Check(asked) => check::check(&out, asked, peer(cli.home, cli.home_is_typed)).await,
         command => with_home(&out, home(cli.home)?, command).await,
     }
 }
@@ -209,8 +264,14 @@ async fn with_home(out: &Out, home: Home, command: Command) -> Result<u8, Error>
         Command::Unload { name } => change::unload(out, &home, &name).await,
         Command::Load { name } => change::load(out, &home, &name).await,
         Command::Orders { what } => orders::show(out, &home, what).await,
+        Command::New(_) | Command::Build(_) | Command::Check(_) | Command::Dev(_) => Ok(0),
         Command::Demo(_) | Command::Version => Ok(0),
     }
+}
+
+/// The peer that an author asks about. A home that only the environment names is where peers run.
+fn peer(home: Option<PathBuf>, is_typed: bool) -> check::Peer {
+    home.filter(|_| is_typed).map(Home::new)
 }
 
 /// What was asked for, or this system's place for a user's data. An empty variable is no answer.

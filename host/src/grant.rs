@@ -145,30 +145,39 @@ pub fn decide(
     granted: &BTreeSet<Capability>,
     offered: &BTreeSet<Capability>,
 ) -> Result<BTreeSet<Capability>, Refusal> {
+    let (wanted, refusals) = weigh(chore, imports, granted, offered);
+    refusals.into_iter().next().map_or(Ok(wanted), Err)
+}
+
+/// As [`decide`]: what the component wants, and everything that stands against loading it.
+pub fn weigh(
+    chore: &ChoreName,
+    imports: &[String],
+    granted: &BTreeSet<Capability>,
+    offered: &BTreeSet<Capability>,
+) -> (BTreeSet<Capability>, Vec<Refusal>) {
     let mut wanted = BTreeSet::new();
+    let mut refusals = Vec::new();
     for import in imports {
+        let (chore, quoted) = (chore.clone(), || quote(import));
         match classify(import) {
             Import::Plain => {}
             Import::Capability(capability) => {
                 wanted.insert(capability);
             }
-            Import::OtherVersion => {
-                return Err(Refusal::Version { chore: chore.clone(), import: quote(import) });
-            }
-            Import::Unknown => {
-                return Err(Refusal::Unknown { chore: chore.clone(), import: quote(import) });
-            }
+            Import::OtherVersion => refusals.push(Refusal::Version { chore, import: quoted() }),
+            Import::Unknown => refusals.push(Refusal::Unknown { chore, import: quoted() }),
         }
     }
-    let lacks =
-        |capability: &&Capability| !capability.is_default() && !offered.contains(*capability);
-    if let Some(capability) = wanted.iter().find(lacks) {
+    for capability in wanted.iter().copied() {
+        if capability.is_default() || offered.contains(&capability) {
+            continue;
+        }
         let hint = match capability {
             Capability::Orders => ": it has no [orders] section in its chore.toml",
             _ => "",
         };
-        let (chore, capability) = (chore.clone(), *capability);
-        return Err(Refusal::NotOffered { chore, capability, hint });
+        refusals.push(Refusal::NotOffered { chore: chore.clone(), capability, hint });
     }
     let needs_word =
         |capability: &Capability| !capability.is_default() && !granted.contains(capability);
@@ -178,9 +187,15 @@ pub fn decide(
         let all: BTreeSet<Capability> = granted.iter().chain(&missing).copied().collect();
         let all: Vec<String> = all.iter().map(|name| format!("\"{name}\"")).collect();
         let line = format!("grants = [{}]", all.join(", "));
-        return Err(Refusal::NotGranted { chore: chore.clone(), missing, line });
+        refusals.push(Refusal::NotGranted { chore: chore.clone(), missing, line });
     }
-    Ok(wanted)
+    (wanted, refusals)
+}
+
+/// What a peer has to grant: orders only if it keeps any.
+pub fn offered(keeps_orders: bool) -> BTreeSet<Capability> {
+    let orders = keeps_orders.then_some(Capability::Orders);
+    orders.into_iter().chain([Capability::Kademlia, Capability::Transport]).collect()
 }
 
 enum Import {

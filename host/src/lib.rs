@@ -6,7 +6,7 @@
 //! floor 8  main cli
 //! floor 7  control planet
 //! floor 6  peer
-//! floor 5  registry folder
+//! floor 5  registry folder checkup
 //! floor 4  chore
 //! floor 3  runtime
 //! floor 2  bindings capability
@@ -16,6 +16,7 @@
 
 pub mod bindings;
 pub mod capability;
+pub mod checkup;
 pub mod chore;
 pub mod cli;
 pub mod clock;

@@ -16,7 +16,7 @@ use crate::config::keys::{BACKOFF_FIRST, BACKOFF_MAX_MULTIPLE, GRACE, MEMORY};
 use crate::config::{self, Place, Problem};
 use crate::cycle::{Interval, Start};
 use crate::grant::Capability;
-use crate::limits::{CYCLE_INTERVAL_MAX, RUN_TIMEOUT_MAX};
+use crate::limits::{CONFIG_BYTES_MAX, CYCLE_INTERVAL_MAX, RUN_TIMEOUT_MAX};
 
 /// Every section and key of `NAME.toml`. What a chore's own defaults are, its descriptor says.
 pub const SECTIONS: &[Section] = &[
@@ -92,6 +92,10 @@ pub const SECTIONS: &[Section] = &[
 /// Why a `NAME.toml` does not fit, by itself or to its component.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Error {
+    #[error("{origin} has more than {CONFIG_BYTES_MAX} bytes")]
+    TooLarge { origin: String },
+    #[error("{origin} is not UTF-8 text")]
+    NotText { origin: String },
     #[error(transparent)]
     File(#[from] config::Error),
     #[error("{place}: the chore has no {what} {name}{hint} (line: {})", .place.excerpt)]
@@ -204,6 +208,20 @@ impl TryFrom<String> for Every {
 }
 
 impl Manifest {
+    /// Reads the bytes of a `NAME.toml`, as [`Manifest::parse`] does its text, which comes with it.
+    ///
+    /// # Errors
+    ///
+    /// Too many bytes, or no text; otherwise those of [`Manifest::parse`].
+    pub fn read<'a>(bytes: &'a [u8], origin: &str) -> Result<(&'a str, Manifest), Error> {
+        if bytes.len() as u64 > CONFIG_BYTES_MAX {
+            return Err(Error::TooLarge { origin: origin.to_owned() });
+        }
+        let not_text = |_| Error::NotText { origin: origin.to_owned() };
+        let text = std::str::from_utf8(bytes).map_err(not_text)?;
+        Ok((text, Manifest::parse(text, origin)?))
+    }
+
     /// Reads the text of a `NAME.toml`; `origin` is what errors call it. A chore without a file is
     /// one with an empty text.
     ///

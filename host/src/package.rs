@@ -19,7 +19,8 @@ use crate::units::hex;
 
 /// The interface that makes a component a chore.
 const LIFECYCLE: &str = "chore:peer/lifecycle";
-const LIFECYCLE_VERSION: &str = "0.1.0";
+/// The version of the contract that every component has that is loaded.
+pub const LIFECYCLE_VERSION: &str = "0.1.0";
 
 /// The first bytes of every wasm file, and the four that follow in a module and in a component.
 const MAGIC: &[u8; 4] = b"\0asm";

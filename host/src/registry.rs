@@ -7,7 +7,7 @@
 //! name with the reason, for whoever looks.
 
 mod change;
-mod describe;
+pub(crate) mod describe;
 mod entry;
 mod keeper;
 mod prepare;

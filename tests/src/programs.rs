@@ -21,6 +21,13 @@ pub(crate) fn target() -> PathBuf {
 fn cargo(arguments: &[&str]) {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(arguments).arg("--locked").arg("--target-dir").arg(target());
+    // What cargo tells a test about its own package: build scripts that ask for it would run again,
+    // here and in the next build outside.
+    let of_a_package =
+        |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+    for (name, _) in std::env::vars().filter(|(name, _)| of_a_package(name)) {
+        cargo.env_remove(name);
+    }
     let status = cargo.current_dir(workspace()).status().expect("cargo runs");
     assert!(status.success(), "cargo {}: {status}", arguments.join(" "));
 }

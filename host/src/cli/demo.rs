@@ -7,8 +7,6 @@ mod steady;
 
 use std::io;
 use std::path::PathBuf;
-use std::process::ExitStatus;
-use std::time::Duration;
 
 use clap::Args;
 
@@ -67,14 +65,6 @@ pub(super) struct Asked {
 pub(super) enum Error {
     #[error("build the order sender: its source, {}, is gone: pass --chore FILE.wasm", .0.display())]
     NoSource(PathBuf),
-    #[error("build the order sender: run `{command}`")]
-    Run { command: String, source: io::Error },
-    #[error("build the order sender: `{command}` failed ({status})")]
-    Failed { command: String, status: ExitStatus },
-    #[error(
-        "build the order sender: `{command}` took more than {}", humantime::format_duration(*.max)
-    )]
-    TooLong { command: String, max: Duration },
     #[error("open the order sender {}", .path.display())]
     Component { path: PathBuf, source: io::Error },
     #[error("make a directory for the demonstration")]

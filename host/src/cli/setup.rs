@@ -11,9 +11,29 @@ use super::Error;
 use super::output::Out;
 use crate::config::Config;
 use crate::identity::Identity;
+use crate::node_id::NodeId;
 use crate::peer::Home;
 
 pub(super) fn setup(out: &Out, home: &Home) -> Result<u8, Error> {
+    let id = make(home)?.to_string();
+    let config = home.config();
+    let value = json!({ "home": home.root(), "config": config, "node": id });
+    let root = home.root().display();
+    out.show(&value, || {
+        format!(
+            "node id   {id}\n\
+             config    {}\n\
+             chores    {}\n\n\
+             next: look through the config file, then `chore --home {root} run`",
+            config.display(),
+            home.chores().display(),
+        )
+    })?;
+    Ok(0)
+}
+
+/// Says the id of the new node.
+pub(super) fn make(home: &Home) -> Result<NodeId, Error> {
     let config = home.config();
     if config.symlink_metadata().is_ok() {
         return Err(Error::AlreadySetUp { home: home.root().into(), file: config });
@@ -29,20 +49,7 @@ pub(super) fn setup(out: &Out, home: &Home) -> Result<u8, Error> {
     let identity = identity(home)?;
     // Last, because the config file is what says that a home is complete.
     write_new(&config, &Config::template())?;
-    let id = identity.id().to_string();
-    let value = json!({ "home": home.root(), "config": config, "node": id });
-    let root = home.root().display();
-    out.show(&value, || {
-        format!(
-            "node id   {id}\n\
-             config    {}\n\
-             chores    {}\n\n\
-             next: look through the config file, then `chore --home {root} run`",
-            config.display(),
-            home.chores().display(),
-        )
-    })?;
-    Ok(0)
+    Ok(identity.id())
 }
 
 /// The identity that a setup made before it was interrupted, or a new one.

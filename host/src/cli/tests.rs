@@ -39,6 +39,14 @@ fn what_is_typed_is_understood_or_refused() {
         ("orders archived", true),
         ("orders count", true),
         ("orders", false),
+        ("new hello", true),
+        ("new hello --template periodic-report", true),
+        ("new my_chore", false),
+        ("new hello --template other", false),
+        ("build", true),
+        ("build chores/order-sender --home /x --json", true),
+        ("check hello.wasm", true),
+        ("check", false),
         ("demo", true),
         ("demo --orders 100 --forged 3 --satellites 2 --json --chore x.wasm", true),
         ("demo --forged 3", false),
@@ -63,6 +71,18 @@ fn an_empty_home_is_no_answer() {
     let default = home(None).unwrap();
     assert_eq!(home(Some(PathBuf::new())).unwrap().root(), default.root());
     assert_eq!(home(Some("/x".into())).unwrap().root(), PathBuf::from("/x"));
+}
+
+#[test]
+fn authors_are_told_of_a_home_that_is_typed() {
+    let table =
+        [("check a.wasm", false), ("check a.wasm --home /x", true), ("--home /x build", true)];
+    for (line, typed) in table {
+        let words = std::iter::once("chore").chain(line.split_whitespace()).map(OsString::from);
+        let cli = parse(words).unwrap();
+        assert_eq!(peer(cli.home, cli.home_is_typed).is_some(), typed, "{line}");
+    }
+    assert!(peer(Some("/from/the/environment".into()), false).is_none());
 }
 
 #[test]

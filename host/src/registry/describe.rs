@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::bindings::lifecycle as guest;
 use crate::descriptor::{CycleSpec, Descriptor, SettingKind, SettingSpec};
 
-pub(super) fn descriptor(found: guest::Descriptor) -> Descriptor {
+pub(crate) fn descriptor(found: guest::Descriptor) -> Descriptor {
     Descriptor {
         name: found.name,
         version: found.version,

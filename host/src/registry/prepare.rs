@@ -101,7 +101,8 @@ pub(super) async fn prepare(
     let (text, manifest) = parse(name, source.manifest.as_deref())?;
     let mut grants = manifest.grants().clone();
     grants.retain(|grant| source.grants.as_ref().is_none_or(|now| now.contains(grant)));
-    let granted = grant::decide(name, &package.imports, &grants, &offered(options));
+    let offered = grant::offered(options.orders.is_some());
+    let granted = grant::decide(name, &package.imports, &grants, &offered);
     let granted = granted.map_err(|err| Refusal {
         not_granted: matches!(err, grant::Refusal::NotGranted { .. }),
         ..Refusal::new(chain(&err))
@@ -153,13 +154,8 @@ async fn verify(bytes: Arc<[u8]>) -> Result<Package, Refusal> {
 fn parse(name: &ChoreName, bytes: Option<&[u8]>) -> Result<(Option<String>, Manifest), Refusal> {
     // As the operator would name it from the peer's home.
     let origin = format!("chores/{name}.toml");
-    let bytes = bytes.unwrap_or_default();
-    if bytes.len() as u64 > CONFIG_BYTES_MAX {
-        return Err(Refusal::new(format!("{origin} has more than {CONFIG_BYTES_MAX} bytes")));
-    }
-    let text = std::str::from_utf8(bytes)
-        .map_err(|_| Refusal::new(format!("{origin} is not UTF-8 text")))?;
-    let manifest = Manifest::parse(text, &origin).map_err(|err| Refusal::new(chain(&err)))?;
+    let (text, manifest) = Manifest::read(bytes.unwrap_or_default(), &origin)
+        .map_err(|err| Refusal::new(chain(&err)))?;
     Ok((Some(text.to_owned()).filter(|text| !text.is_empty()), manifest))
 }
 
@@ -190,14 +186,6 @@ async fn component(
     descriptor.check(name).map_err(|err| Refusal::new(chain(&err)))?;
     phases.end("describe");
     Ok(Arc::new(Component { package, program, descriptor }))
-}
-
-fn offered(options: &Options) -> BTreeSet<Capability> {
-    let mut offered = BTreeSet::from([Capability::Kademlia, Capability::Transport]);
-    if options.orders.is_some() {
-        offered.insert(Capability::Orders);
-    }
-    offered
 }
 
 fn services(options: &Options, sql: Sql, granted: &BTreeSet<Capability>) -> Services {

@@ -1,0 +1,87 @@
+//! Tells when the source of a chore has changed. What cargo writes is not source.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
+use tokio::sync::Notify;
+
+use super::Error;
+
+/// How long after a change the others of the same save are waited for.
+const DEBOUNCE: Duration = Duration::from_millis(100);
+
+/// Beside the folder itself, and with all that is in them.
+const FOLDERS: [&str; 3] = ["src", "wit", "tests"];
+
+pub(super) struct Sources {
+    changed: Arc<Notify>,
+    _watcher: RecommendedWatcher,
+}
+
+impl Sources {
+    pub fn watch(folder: &Path) -> Result<Sources, Error> {
+        let changed = Arc::<Notify>::default();
+        let tell = changed.clone();
+        let handler = move |event: notify::Result<Event>| {
+            let read = |event: &Event| matches!(event.kind, EventKind::Access(_));
+            let ours = |event: &Event| event.paths.iter().any(|path| is_source(path));
+            // An error may hide a change.
+            if event.as_ref().map_or(true, |event| !read(event) && ours(event)) {
+                tell.notify_one();
+            }
+        };
+        let watch = || {
+            let mut watcher = notify::recommended_watcher(handler)?;
+            watcher.watch(folder, RecursiveMode::NonRecursive)?;
+            for name in FOLDERS {
+                let inside = folder.join(name);
+                if inside.is_dir() {
+                    watcher.watch(&inside, RecursiveMode::Recursive)?;
+                }
+            }
+            Ok(watcher)
+        };
+        let watcher = watch().map_err(|source| Error::Watch { path: folder.into(), source })?;
+        Ok(Sources { changed, _watcher: watcher })
+    }
+
+    /// Returns once for all changes of one save.
+    pub async fn changed(&mut self) {
+        self.changed.notified().await;
+        tokio::time::sleep(DEBOUNCE).await;
+        // What came meanwhile is the same save.
+        let _ = futures::FutureExt::now_or_never(self.changed.notified());
+    }
+}
+
+/// Not the lock file and what editors leave.
+fn is_source(path: &Path) -> bool {
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    let hidden = path.file_name().is_none_or(|name| name.to_string_lossy().starts_with('.'));
+    !hidden && matches!(extension, Some("rs" | "toml" | "wit" | "sql" | "proto"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_source() {
+        for (path, expected) in [
+            ("src/lib.rs", true),
+            ("Cargo.toml", true),
+            ("hello.toml", true),
+            ("wit/world.wit", true),
+            ("Cargo.lock", false),
+            ("src/.lib.rs.swp", false),
+            ("src/lib.rs~", false),
+            ("src/4913", false),
+            ("target", false),
+            ("/", false),
+        ] {
+            assert_eq!(is_source(Path::new(path)), expected, "{path}");
+        }
+    }
+}
