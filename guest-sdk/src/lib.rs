@@ -205,3 +205,8 @@ pub mod __private {
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 struct Readme;
+
+/// And those in the authors' guide.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/writing-chores.md")]
+struct Guide;

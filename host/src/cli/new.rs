@@ -115,7 +115,7 @@ pub(super) fn new(out: &Out, asked: &Asked) -> Result<u8, CliError> {
     out.show(&value, || {
         format!(
             "made {name} from the template {template}: {}\n\nnext: cd {name} && cargo test && \
-             chore build",
+             chore dev",
             names.join(", ")
         )
     })?;

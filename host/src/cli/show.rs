@@ -150,15 +150,21 @@ fn notes(chore: &ChoreStatus) -> Vec<String> {
     }
     if chore.watched_runs_left > 0 {
         notes.push(format!(
-            "{name}: new, the next {} runs are watched: if one fails, the last good version is \
-             gone back to",
-            chore.watched_runs_left
+            "{name}: new, {}: if one fails, the last good version is gone back to",
+            watched(chore.watched_runs_left)
         ));
     }
     notes
 }
 
-/// "order-sender.wasm (3d1f...) does not run: ...".
+fn watched(runs_left: u32) -> String {
+    match runs_left {
+        1 => "the next run is watched".to_owned(),
+        runs => format!("the next {runs} runs are watched"),
+    }
+}
+
+/// "order-sender.wasm (3d1f...) is refused: ...".
 fn refusal(refused: &RefusedFile) -> String {
     let digest: String = refused.digest.chars().take(DIGEST_CHARS).collect();
     let version = [plain(&refused.version), digest];
@@ -189,7 +195,7 @@ pub(super) fn chore(chore: &ChoreStatus, now: Timestamp) -> String {
         add("generation", chore.generation.to_string());
     }
     if chore.watched_runs_left > 0 {
-        add("watched", format!("the next {} runs, as it is new", chore.watched_runs_left));
+        add("watched", format!("new, {}", watched(chore.watched_runs_left)));
     }
     add("grants", chore.grants.join(", "));
     add("refused", chore.refused.as_ref().map(refusal).unwrap_or_default());

@@ -201,7 +201,7 @@ sender is loaded
   version    1.0.0
   digest     0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
   generation 3
-  watched    the next 2 runs, as it is new
+  watched    new, the next 2 runs are watched
   grants     orders, transport
   refused    sender.wasm (1.1.0, fedcba987654) is refused: its open failed: no\\u{7}
 
