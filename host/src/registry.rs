@@ -67,8 +67,6 @@ pub enum ControlError {
     /// The chores directory cannot be read.
     #[error("{0}")]
     Folder(String),
-    #[error("remember it over a restart of the peer: {0}")]
-    Memory(String),
     #[error("the peer is closing: no run will come")]
     Stopped,
 }

@@ -137,7 +137,7 @@ impl From<ControlError> for Refusal {
                 StatusCode::NOT_FOUND
             }
             ControlError::Refused { .. } => StatusCode::CONFLICT,
-            ControlError::Folder(_) | ControlError::Memory(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            ControlError::Folder(_) => StatusCode::INTERNAL_SERVER_ERROR,
             ControlError::Stopped => StatusCode::SERVICE_UNAVAILABLE,
         };
         Refusal(code, chain(&err))
