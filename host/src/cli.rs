@@ -112,7 +112,7 @@ enum Command {
     /// NAME.toml, or else the chore, asks for; with --home, the peer that runs there. What does not
     /// build or load changes nothing. Keys: t triggers a run, p pauses and goes on, q quits.
     #[command(after_help = "Example: chore new hello && cd hello && chore dev")]
-    Dev(dev::Asked),
+    Dev(build::Asked),
     /// Say what a component is, and whether a peer would load it as it is
     ///
     /// With --home, the peer of that home, with its chore.toml and chores/NAME.toml; otherwise one

@@ -97,7 +97,7 @@ pub struct CycleStatus {
 }
 
 /// One chore, as its files and the operator have it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChoreStatus {
     /// Of a file whose name is no chore's, the file name.
     pub name: String,

@@ -21,7 +21,7 @@ use chore_proto::{Order, OrderLimit};
 use tempfile::TempDir;
 
 pub use builds::{Build, PATCHED, chores, drop_chore, drop_into};
-pub use program::Program;
+pub use program::{Program, refused, text};
 use programs::target;
 pub use programs::{chore_program, component, python_component};
 pub use wait::{LONG, eventually};

@@ -86,3 +86,17 @@ impl Drop for Program {
         let _ = self.child.wait();
     }
 }
+
+/// What a command printed.
+pub fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// The line of an error; fails if it is more than one, or none.
+pub fn refused(output: &Output) -> String {
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let stderr = text(&output.stderr);
+    let line = stderr.strip_prefix("error: ").unwrap_or_else(|| panic!("no error: {stderr}"));
+    assert_eq!(line.trim_end().lines().count(), 1, "{line}");
+    line.trim_end().to_owned()
+}

@@ -39,6 +39,17 @@ pub struct Remembered {
     pub last: Option<LastRun>,
 }
 
+impl Remembered {
+    /// Whether its last run failed; `None` if it has not run.
+    pub fn failed(&self) -> Option<bool> {
+        self.last.as_ref().map(failed)
+    }
+}
+
+fn failed(last: &LastRun) -> bool {
+    !last.outcome.succeeded()
+}
+
 /// The cycles of one chore.
 pub struct Board {
     chore: String,
@@ -154,10 +165,9 @@ impl Board {
 
     /// By cycle, whether its last run failed. A cycle that has not run is absent.
     pub fn failed(&self) -> BTreeMap<String, bool> {
-        let failed = |(name, entry): (&String, &Entry)| {
-            Some((name.clone(), !entry.last.as_ref()?.outcome.succeeded()))
-        };
-        self.lock().cycles.iter().filter_map(failed).collect()
+        let last =
+            |(name, entry): (&String, &Entry)| Some((name.clone(), failed(entry.last.as_ref()?)));
+        self.lock().cycles.iter().filter_map(last).collect()
     }
 
     pub fn status(&self) -> Vec<CycleStatus> {
@@ -253,10 +263,7 @@ impl Inner {
     }
 
     fn remember(&self) -> impl Iterator<Item = (String, Remembered)> {
-        self.cycles.iter().map(|(name, entry)| {
-            let (saved, last) = (entry.cycle.saved(), entry.last.clone());
-            (name.clone(), Remembered { saved, last })
-        })
+        self.cycles.iter().map(|(name, entry)| (name.clone(), entry.remembered()))
     }
 
     /// If the cycle is added again, it goes on from here.
@@ -265,8 +272,7 @@ impl Inner {
             return;
         }
         if let Some(entry) = self.cycles.get(name) {
-            let (saved, last) = (entry.cycle.saved(), entry.last.clone());
-            self.remembered.insert(name.to_owned(), Remembered { saved, last });
+            self.remembered.insert(name.to_owned(), entry.remembered());
         }
     }
 
@@ -308,6 +314,10 @@ fn triggered(answer: Answer, last: Option<&LastRun>) -> Triggered {
 }
 
 impl Entry {
+    fn remembered(&self) -> Remembered {
+        Remembered { saved: self.cycle.saved(), last: self.last.clone() }
+    }
+
     fn status(&self, name: &str) -> CycleStatus {
         let status = self.cycle.status();
         CycleStatus {

@@ -22,7 +22,7 @@ const NAMED_MAX: usize = 5;
 pub(super) struct Asked {
     /// Folder of the chore's crate
     #[arg(default_value = ".")]
-    path: PathBuf,
+    pub path: PathBuf,
 }
 
 #[derive(Debug, thiserror::Error)]

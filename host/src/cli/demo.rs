@@ -86,8 +86,7 @@ pub(super) enum Error {
 }
 
 pub(super) async fn demo(out: &Out, asked: Asked) -> Result<u8, CliError> {
-    let filter = std::env::var("CHORE_LOG").ok().filter(|filter| !filter.is_empty());
-    log_to_stderr(filter.as_deref().unwrap_or(LOG_LEVEL), LogFormat::Text)?;
+    log_to_stderr(LOG_LEVEL, LogFormat::Text)?;
     let component = match &asked.chore {
         Some(path) => path.clone(),
         None => sender::build(out).await?,

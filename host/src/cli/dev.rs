@@ -13,7 +13,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::Args;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::Error as CliError;
@@ -34,13 +33,6 @@ const ASK_EVERY: Duration = Duration::from_millis(500);
 /// What a chore without a config file may use in a peer of our own.
 const EVERYTHING: &str = "grants = [\"orders\", \"kademlia\", \"transport\"]\n";
 
-#[derive(Args)]
-pub(super) struct Asked {
-    /// Folder of the chore's crate
-    #[arg(default_value = ".")]
-    path: PathBuf,
-}
-
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
     #[error("watch the source in {}", .path.display())]
@@ -52,8 +44,12 @@ pub(super) enum Error {
 }
 
 /// With `home`, in the peer that runs there.
-pub(super) async fn dev(out: &Out, asked: Asked, home: Option<Home>) -> Result<u8, CliError> {
-    let Asked { path } = asked;
+pub(super) async fn dev(
+    out: &Out,
+    asked: build::Asked,
+    home: Option<Home>,
+) -> Result<u8, CliError> {
+    let build::Asked { path } = asked;
     let folder = path.canonicalize();
     let folder = folder.map_err(|source| Error::Folder { path: path.clone(), source })?;
     let sources = Sources::watch(&folder)?;

@@ -16,7 +16,7 @@ use crate::limits::{CLOSE_MARGIN, CONFIG_BYTES_MAX};
 use crate::peer::{Home, Options, Peer};
 use crate::settlement::Manner;
 
-/// Overrides the level that the config file names.
+/// Overrides the level that the program or its config file names.
 const LOG_VARIABLE: &str = "CHORE_LOG";
 
 /// As a shell reports a program that a signal ended.
@@ -28,7 +28,7 @@ pub(super) async fn run(home: Home) -> Result<u8, Error> {
     }
     let path = home.config();
     let config = Config::parse(&read(&path)?, &path.display().to_string())?;
-    start_log(&config)?;
+    log_to_stderr(&config.log.level.to_string(), config.log.format)?;
     let mut stop = Stop::new()?;
     // Before anything of the home is opened, so that a second peer disturbs nothing.
     let claim = control::claim(&home.socket())?;
@@ -116,14 +116,11 @@ pub(super) fn read(path: &Path) -> Result<String, Error> {
     Ok(text)
 }
 
-fn start_log(config: &Config) -> Result<(), Error> {
-    let from_config = || config.log.level.to_string();
-    let filter = std::env::var(LOG_VARIABLE).ok().filter(|filter| !filter.is_empty());
-    log_to_stderr(&filter.unwrap_or_else(from_config), config.log.format)
-}
-
-/// Lines for people, or JSON. What cannot be written is lost: a log must not stop a peer.
-pub(super) fn log_to_stderr(filter: &str, format: LogFormat) -> Result<(), Error> {
+/// Lines for people, or JSON, of this level unless the variable names another filter. What cannot be
+/// written is lost: a log must not stop a peer.
+pub(super) fn log_to_stderr(level: &str, format: LogFormat) -> Result<(), Error> {
+    let variable = std::env::var(LOG_VARIABLE).ok().filter(|filter| !filter.is_empty());
+    let filter = variable.as_deref().unwrap_or(level);
     let parsed = EnvFilter::builder().parse(filter);
     let parsed = parsed
         .map_err(|err| Error::LogFilter { filter: filter.into(), reason: err.to_string() })?;

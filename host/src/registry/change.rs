@@ -15,7 +15,7 @@ use super::prepare::{Phases, Prepared, Refusal, Source, prepare};
 use super::record::tell;
 use super::{Inner, close_chore};
 use crate::bindings::lifecycle::{CloseReason, OpenReason};
-use crate::chore::{Chore, Held};
+use crate::chore::{Chore, Held, Remembered};
 use crate::clock::Timestamp;
 use crate::error::chain;
 use crate::folder::Reader;
@@ -99,7 +99,7 @@ impl Work<'_> {
         let pair = origin.files.pair;
         let file = origin.files.component.to_string_lossy().into_owned();
         let loaded = match origin.read().await {
-            Ok(source) => self.open(&source, OpenReason::Loaded, &mut phases).await,
+            Ok(source) => self.open(&source, &mut phases).await,
             Err(refusal) => Err(refusal),
         };
         match loaded {
@@ -128,7 +128,7 @@ impl Work<'_> {
             }
             let mut phases = Phases::begin();
             let loaded = match self.kept(version).await {
-                Ok(source) => self.open(&source, OpenReason::Loaded, &mut phases).await,
+                Ok(source) => self.open(&source, &mut phases).await,
                 Err(refusal) => Err(refusal),
             };
             match loaded {
@@ -154,19 +154,12 @@ impl Work<'_> {
     }
 
     /// Where nothing runs.
-    async fn open(
-        &self,
-        source: &Source,
-        reason: OpenReason,
-        phases: &mut Phases,
-    ) -> Result<(), Refusal> {
+    async fn open(&self, source: &Source, phases: &mut Phases) -> Result<(), Refusal> {
         phases.end("read");
         let prepared = prepare(self.inner, self.name, source, None, phases).await?;
         let Prepared { spec, component, grants, version } = prepared;
-        let failed = spec.remembered.iter().filter_map(|(cycle, of)| {
-            Some((cycle.clone(), !of.last.as_ref()?.outcome.succeeded()))
-        });
-        let failed = failed.collect();
+        let failed = |(cycle, of): (&String, &Remembered)| Some((cycle.clone(), of.failed()?));
+        let failed = spec.remembered.iter().filter_map(failed).collect();
         let runs = self.inner.options.config.probation_runs;
         let before = self.history(|history| history.clone());
         let mut next = before.clone();
@@ -176,7 +169,7 @@ impl Work<'_> {
             // A copy that is there is of a replacement that a power cut interrupted.
             self.keep_state(true).await;
         }
-        let opened = Chore::open(spec, reason).await;
+        let opened = Chore::open(spec, OpenReason::Loaded).await;
         phases.end("open");
         let chore = match opened {
             Ok(chore) => Arc::new(chore),

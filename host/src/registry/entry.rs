@@ -114,14 +114,10 @@ impl Entry {
             name: name.as_str().to_owned(),
             state: self.state().to_owned(),
             reason: self.status_reason(name.as_str()),
-            digest: String::new(),
-            version: String::new(),
             generation: self.history.generation,
             watched_runs_left: self.history.probation.as_ref().map_or(0, |left| left.runs_left),
-            about: String::new(),
-            grants: Vec::new(),
             cycles: self.board().map(|board| board.status()).unwrap_or_default(),
-            refused: None,
+            ..ChoreStatus::default()
         };
         match (self.loaded(), refused) {
             (Some(loaded), refused) => {
@@ -200,14 +196,7 @@ pub(super) fn misnamed(file: &str, reason: &str) -> ChoreStatus {
         name: file.to_owned(),
         state: "refused".to_owned(),
         reason: reason.to_owned(),
-        digest: String::new(),
-        version: String::new(),
-        generation: 0,
-        watched_runs_left: 0,
-        about: String::new(),
-        grants: Vec::new(),
-        cycles: Vec::new(),
-        refused: None,
+        ..ChoreStatus::default()
     }
 }
 

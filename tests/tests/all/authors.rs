@@ -9,8 +9,8 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 use testplanet::{
-    Build, SENDER, Testplanet, chore, chore_program, component, drop_chore, eventually, told,
-    trigger_wait,
+    Build, SENDER, Testplanet, chore, chore_program, component, drop_chore, eventually, refused,
+    text, told, trigger_wait,
 };
 
 /// Every template, and how large its component may be, in bytes. The first is the default.
@@ -41,10 +41,6 @@ fn author(folder: &Path, arguments: &[&str]) -> Output {
     typed(&chore_program(), folder, arguments)
 }
 
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
 /// What is printed; fails unless the command does what it should.
 fn done(output: &Output) -> String {
     assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
@@ -54,15 +50,6 @@ fn done(output: &Output) -> String {
 fn json(output: &Output) -> Value {
     let text = text(&output.stdout);
     serde_json::from_str(&text).unwrap_or_else(|err| panic!("{err}: {text}"))
-}
-
-/// The line of an error; fails if it is more than one, or none.
-fn refused(output: &Output) -> String {
-    assert_eq!(output.status.code(), Some(1), "{output:?}");
-    let stderr = text(&output.stderr);
-    let line = stderr.strip_prefix("error: ").unwrap_or_else(|| panic!("no error: {stderr}"));
-    assert_eq!(line.trim_end().lines().count(), 1, "{line}");
-    line.trim_end().to_owned()
 }
 
 /// What a template makes is good from the first minute, without a network.

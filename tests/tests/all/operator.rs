@@ -3,17 +3,12 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Output;
 
 use serde_json::Value;
-use testplanet::{Program, SENDER, SENDER_GRANTS, component};
+use testplanet::{Program, SENDER, SENDER_GRANTS, component, refused, text};
 
 fn home() -> tempfile::TempDir {
     tempfile::Builder::new().prefix("op").tempdir().unwrap()
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
 }
 
 /// Fails unless the command does what it should.
@@ -21,15 +16,6 @@ fn done(home: &Path, arguments: &[&str]) -> String {
     let output = Program::command(home, arguments);
     assert!(output.status.success(), "chore {}: {}", arguments.join(" "), text(&output.stderr));
     text(&output.stdout)
-}
-
-/// The line of an error; fails if it is more than one, or none.
-fn refused(output: &Output) -> String {
-    assert_eq!(output.status.code(), Some(1), "{output:?}");
-    let stderr = text(&output.stderr);
-    let line = stderr.strip_prefix("error: ").unwrap_or_else(|| panic!("no error: {stderr}"));
-    assert_eq!(line.trim_end().lines().count(), 1, "{line}");
-    line.trim_end().to_owned()
 }
 
 fn json(text: &str) -> Value {

@@ -19,7 +19,7 @@ use crate::settlement::Manner;
 const SECTIONS: &str = "\n[orders]\n";
 
 /// Lines of the chore and of its runs, and nothing of the peer that does well.
-const LOG_FILTER: &str = "info";
+const LOG_LEVEL: &str = "info";
 
 pub(super) struct OwnPeer {
     peer: Peer,
@@ -30,8 +30,7 @@ pub(super) struct OwnPeer {
 
 impl OwnPeer {
     pub async fn start() -> Result<OwnPeer, Error> {
-        let filter = std::env::var("CHORE_LOG").ok().filter(|filter| !filter.is_empty());
-        log_to_stderr(filter.as_deref().unwrap_or(LOG_FILTER), LogFormat::Text)?;
+        log_to_stderr(LOG_LEVEL, LogFormat::Text)?;
         let folder = tempfile::Builder::new().prefix("chore-dev-").tempdir();
         let folder =
             folder.map_err(|source| Error::System { operation: "make a directory", source })?;
