@@ -6,6 +6,7 @@
 
 mod board;
 mod calls;
+mod entries;
 
 pub use board::{Board, ControlError, Remembered};
 pub use calls::{OnEnded, Services, Spec};
@@ -23,9 +24,9 @@ use tracing::{Instrument, debug, info, warn};
 use crate::bindings::lifecycle::{CloseReason, OpenReason};
 use crate::clock::Timestamp;
 use crate::cycle::{Control, Run, Step};
-use crate::limits::{SCHEDULE_SAVE_EVERY, TIMER_MAX};
+use crate::limits::{LEDGER_BEGIN_WAIT, SCHEDULE_SAVE_EVERY, TIMER_MAX};
 use crate::status::{CycleStatus, LastRun, Outcome};
-use calls::Signals;
+use calls::{Finished, Signals};
 
 /// A chore that was opened and whose cycles are fed. Close it; dropping it aborts its runs.
 #[must_use]
@@ -179,7 +180,7 @@ const INTERRUPT_MAX: Duration = Duration::from_secs(5);
 struct Actor {
     current: Arc<Current>,
     board: Arc<Board>,
-    runs: JoinSet<LastRun>,
+    runs: JoinSet<Finished>,
     /// How to reach the run of each cycle.
     running: HashMap<String, Signals>,
     /// What a task runs: one that panicked cannot say.
@@ -195,6 +196,8 @@ struct Begun {
     spec: Arc<Spec>,
     cycle: String,
     run: Run,
+    /// In the ledger.
+    number: u64,
 }
 
 impl Actor {
@@ -208,10 +211,16 @@ impl Actor {
                 self.act(cycle, step);
             }
             let stopped = self.board.stopped() && self.runs.is_empty();
-            // Before a run begins, so that no iteration is counted twice after a crash.
+            let later: Vec<_> =
+                later.into_iter().map(|(cycle, step)| self.note(cycle, step)).collect();
+            // Before a run begins, so that no iteration is counted twice after a crash, and none
+            // that began is missing in the ledger.
             self.persist(stopped).await;
-            for (cycle, step) in later {
-                self.act(cycle, step);
+            for (cycle, step, number) in later {
+                match step {
+                    Step::Run(run) => self.start(cycle, run, number),
+                    step => self.act(cycle, step),
+                }
             }
             if stopped {
                 return;
@@ -241,9 +250,20 @@ impl Actor {
         }
     }
 
+    /// Tells the ledger of a run that is about to begin, and gives it its number there.
+    fn note(&self, cycle: String, step: Step) -> (String, Step, u64) {
+        let number = match &step {
+            Step::Run(run) => {
+                let by = self.board.take_askers(&cycle);
+                entries::began(&self.current.get(), &cycle, run, by)
+            }
+            _ => 0,
+        };
+        (cycle, step, number)
+    }
+
     fn act(&mut self, cycle: String, step: Step) {
         match step {
-            Step::Run(run) => self.start(cycle, run),
             Step::WindDown => {
                 if let Some(signals) = self.running.get(&cycle) {
                     signals.wind_down.cancel();
@@ -254,49 +274,48 @@ impl Actor {
                     signals.interrupt.cancel();
                 }
             }
-            // The board answers; what has stopped it knows too.
-            Step::Answer { .. } | Step::Stopped => {}
+            Step::Skipped(skipped) => {
+                let spec = self.current.get();
+                spec.services.ledger.skipped(spec.name.as_str(), &cycle, skipped);
+            }
+            // Runs are started, once they are noted. The board answers; what has stopped it knows
+            // too.
+            Step::Run(_) | Step::Answer { .. } | Step::Stopped => {}
         }
     }
 
-    fn start(&mut self, cycle: String, run: Run) {
+    fn start(&mut self, cycle: String, run: Run, number: u64) {
         let signals = Signals::default();
         let spec = self.current.get();
         let span = tracing::info_span!(
             "chore.run",
             chore = %spec.name,
             cycle,
+            run = number,
             iteration = run.iteration,
             reason = calls::reason(run.reason),
         );
         debug!(parent: &span, "run begins");
         let board = self.board.clone();
-        let call = calls::run(spec.clone(), board, cycle.clone(), run, signals.clone());
+        let call = calls::run(spec.clone(), board, cycle.clone(), run, number, signals.clone());
         let task = self.runs.spawn(call.instrument(span));
-        self.names.insert(task.id(), Begun { spec, cycle: cycle.clone(), run });
+        self.names.insert(task.id(), Begun { spec, cycle: cycle.clone(), run, number });
         self.running.insert(cycle, signals);
     }
 
-    fn ended(&mut self, ended: Result<(Id, LastRun), JoinError>) {
-        let (id, last) = match ended {
-            Ok((id, last)) => (id, Some(last)),
+    fn ended(&mut self, ended: Result<(Id, Finished), JoinError>) {
+        let (id, finished) = match ended {
+            Ok((id, finished)) => (id, Some(finished)),
             Err(err) => {
                 let chore = &self.current.get().name;
                 warn!(%chore, error = %err, "the host failed during a run");
                 (err.id(), None)
             }
         };
-        let Some(Begun { spec, cycle, run }) = self.names.remove(&id) else { return };
+        let Some(Begun { spec, cycle, run, number }) = self.names.remove(&id) else { return };
         self.running.remove(&cycle);
-        let last = last.unwrap_or_else(|| LastRun {
-            iteration: run.iteration,
-            reason: calls::reason(run.reason).to_owned(),
-            started: run.due,
-            elapsed: Duration::ZERO,
-            outcome: Outcome::HostFailed {
-                message: "a host function panicked: this is a bug of the peer".into(),
-            },
-        });
+        let finished = finished.unwrap_or_else(|| entries::broken(number, &run));
+        let last = entries::ended(&spec, finished);
         report(&spec, &cycle, &last);
         (spec.on_ended)(&cycle, &last);
         self.board.ended(&cycle, last);
@@ -320,6 +339,10 @@ impl Actor {
         self.persisted_at = Some(Instant::now());
         self.unsaved = false;
         let spec = self.current.get();
+        // A disk that stands still must not stop the chore.
+        if urgent && timeout(LEDGER_BEGIN_WAIT, spec.services.ledger.written()).await.is_err() {
+            warn!(chore = %spec.name, "the ledger is slow: a run begins before it is written down");
+        }
         for (cycle, saved) in self.board.saved() {
             if self.persisted.get(&cycle) == Some(&saved) {
                 continue;

@@ -8,6 +8,8 @@ mod check;
 mod control;
 mod demo;
 mod dev;
+mod history;
+mod moment;
 mod new;
 mod orders;
 mod output;
@@ -24,8 +26,11 @@ use std::time::Duration;
 use clap::parser::ValueSource;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use crate::clock::Timestamp;
+use crate::cycle::Interval;
 use crate::error::chain;
 use crate::peer::Home;
+use crate::status::Actor;
 use output::Out;
 
 /// How long tasks that are left over have to end when the program does.
@@ -70,13 +75,56 @@ enum Command {
         /// Wait until the run has ended; fail if it did
         #[arg(long)]
         wait: bool,
+        #[command(flatten)]
+        actor: Acting,
     },
     /// Let no more runs begin by themselves until `restart`; a run in progress goes on
-    Pause(Target),
+    #[command(
+        after_help = "Example: chore pause order-sender --for 2h --note \"satellite maintenance\""
+    )]
+    Pause {
+        #[command(flatten)]
+        target: Target,
+        /// End the pause by itself after this time, such as 2h
+        #[arg(long = "for", value_name = "DURATION", value_parser = humantime::parse_duration)]
+        duration: Option<Duration>,
+        #[command(flatten)]
+        actor: Acting,
+    },
     /// Begin the schedule anew, with a full interval
-    Restart(Target),
+    Restart {
+        #[command(flatten)]
+        target: Target,
+        #[command(flatten)]
+        actor: Acting,
+    },
     /// Ask a run in progress to wind down
-    Cancel(Target),
+    Cancel {
+        #[command(flatten)]
+        target: Target,
+        #[command(flatten)]
+        actor: Acting,
+    },
+    /// Change the interval of a chore's cycles, until its config's own interval changes
+    ///
+    /// A full interval begins now. It is kept over restarts of the peer.
+    #[command(after_help = "Example: chore interval order-sender 10m")]
+    Interval {
+        #[command(flatten)]
+        target: Target,
+        /// Such as 10m or "1h 30m"; or off
+        interval: Interval,
+        #[command(flatten)]
+        actor: Acting,
+    },
+    /// Say in one sentence when the next run comes and why, or why one came or did not
+    #[command(after_help = "Example: chore why order-sender --at 10:00")]
+    Why(history::WhyAsked),
+    /// Show what ran, what was skipped and who did what, the newest first
+    #[command(
+        after_help = "Examples: chore history order-sender --outcome failed\n          chore history --run 1234"
+    )]
+    History(history::Asked),
     /// Look at the chores directory now, and wait until what changed has taken over
     ///
     /// The peer follows the directory by itself; this tells when it is done, and what it did. What
@@ -87,11 +135,30 @@ enum Command {
         /// Try again also what went back after failed runs
         #[arg(long)]
         force: bool,
+        #[command(flatten)]
+        actor: Acting,
     },
     /// Close a chore, and keep it unloaded, over restarts of the peer too, until `load`
-    Unload { name: String },
+    Unload {
+        name: String,
+        #[command(flatten)]
+        actor: Acting,
+    },
     /// Load a chore that was unloaded
-    Load { name: String },
+    Load {
+        name: String,
+        #[command(flatten)]
+        actor: Acting,
+    },
+    /// Let the last good version take over again, from the peer's own copy
+    ///
+    /// What ran until now is not tried again before its file or config changes, or
+    /// `chore reload NAME --force` says so.
+    GoBack {
+        name: String,
+        #[command(flatten)]
+        actor: Acting,
+    },
     /// Show the orders of this home, whether its peer runs or not
     Orders {
         #[command(subcommand)]
@@ -133,6 +200,26 @@ struct Target {
     /// Only this cycle
     #[arg(long)]
     cycle: Option<String>,
+}
+
+/// Who does it, for the ledger.
+#[derive(Args)]
+struct Acting {
+    /// Why, for whoever reads the history
+    #[arg(long, default_value = "")]
+    note: String,
+    /// Who does it; else the user who is logged in
+    #[arg(long, env = "CHORE_BY", value_name = "NAME")]
+    by: Option<String>,
+}
+
+impl From<Acting> for Actor {
+    fn from(Acting { note, by }: Acting) -> Actor {
+        // Of whoever became root, the name from before says more.
+        let logged_in =
+            || ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|of| std::env::var(of).ok());
+        Actor { by: by.or_else(logged_in).unwrap_or_default(), note }
+    }
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -256,13 +343,31 @@ async fn with_home(out: &Out, home: Home, command: Command) -> Result<u8, Error>
         Command::Run => run::run(home).await,
         Command::Ls => control::ls(out, &home).await,
         Command::Status { name } => control::status(out, &home, &name).await,
-        Command::Trigger { target, wait } => control::trigger(out, &home, &target, wait).await,
-        Command::Pause(target) => control::command(out, &home, Control::Pause, &target).await,
-        Command::Restart(target) => control::command(out, &home, Control::Restart, &target).await,
-        Command::Cancel(target) => control::command(out, &home, Control::Cancel, &target).await,
-        Command::Reload { name, force } => change::reload(out, &home, name.as_deref(), force).await,
-        Command::Unload { name } => change::unload(out, &home, &name).await,
-        Command::Load { name } => change::load(out, &home, &name).await,
+        Command::Trigger { target, wait, actor } => {
+            control::trigger(out, &home, &target, wait, actor.into()).await
+        }
+        Command::Pause { target, duration, actor } => {
+            let until = duration.map(|duration| Timestamp::now().plus(duration));
+            control::command(out, &home, Control::Pause { until }, &target, actor.into()).await
+        }
+        Command::Restart { target, actor } => {
+            control::command(out, &home, Control::Restart, &target, actor.into()).await
+        }
+        Command::Cancel { target, actor } => {
+            control::command(out, &home, Control::Cancel, &target, actor.into()).await
+        }
+        Command::Interval { target, interval, actor } => {
+            let control = Control::Interval(interval);
+            control::command(out, &home, control, &target, actor.into()).await
+        }
+        Command::Why(asked) => history::why(out, &home, asked).await,
+        Command::History(asked) => history::history(out, &home, asked).await,
+        Command::Reload { name, force, actor } => {
+            change::reload(out, &home, name.as_deref(), force, actor.into()).await
+        }
+        Command::Unload { name, actor } => change::unload(out, &home, &name, actor.into()).await,
+        Command::GoBack { name, actor } => change::go_back(out, &home, &name, actor.into()).await,
+        Command::Load { name, actor } => change::load(out, &home, &name, actor.into()).await,
         Command::Orders { what } => orders::show(out, &home, what).await,
         Command::New(_) | Command::Build(_) | Command::Check(_) | Command::Dev(_) => Ok(0),
         Command::Demo(_) | Command::Version => Ok(0),

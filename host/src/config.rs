@@ -22,7 +22,8 @@ use self::document::Document;
 pub use self::document::{Error, Place, Problem};
 use crate::limits::{
     ARCHIVE_TTL, BACKOFF_FIRST, BACKOFF_INTERVALS_MAX, CHORE_MEMORY_BYTES, COMPILATIONS_AT_ONCE,
-    FOLDER_SCAN_EVERY, GRACE, PROBATION_RUNS, SETTLED_KEPT, SHUTDOWN_BUDGET,
+    FOLDER_SCAN_EVERY, GRACE, LEDGER_KEEP, LEDGER_KEEP_ROWS, PROBATION_RUNS, SETTLED_KEPT,
+    SHUTDOWN_BUDGET,
 };
 use crate::node_id::NodeUrl;
 use crate::units;
@@ -46,6 +47,7 @@ pub struct Config {
     /// When `None`, the peer is no satellite.
     pub settlement: Option<Settlement>,
     pub chores: Chores,
+    pub ledger: Ledger,
     pub log: Log,
 }
 
@@ -165,6 +167,22 @@ pub struct Failure {
 impl Default for Failure {
     fn default() -> Failure {
         Failure { backoff_first: BACKOFF_FIRST, backoff_max_multiple: BACKOFF_INTERVALS_MAX }
+    }
+}
+
+/// What is remembered of runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Ledger {
+    #[serde(with = "units::duration")]
+    pub keep: Duration,
+    /// Of each cycle. Zero: nothing is remembered.
+    pub keep_runs: u64,
+}
+
+impl Default for Ledger {
+    fn default() -> Ledger {
+        Ledger { keep: LEDGER_KEEP, keep_runs: LEDGER_KEEP_ROWS }
     }
 }
 

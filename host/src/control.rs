@@ -5,10 +5,17 @@
 //! |---|---|
 //! | `GET /status` | a `PeerStatus` |
 //! | `GET /metrics` | Prometheus text |
+//! | `GET /history?chore=&cycle=&before=&outcome=&runs=&limit=` | each `Entry` of the ledger, newest first |
+//! | `GET /runs/{run}` | a `RunRecord` |
+//! | `GET /chores/{name}/why?cycle=&from=&to=` | a `Why` |
 //! | `POST /chores/{name}/trigger?cycle=&wait=` | a `Triggered`, when a run begins, or has ended |
-//! | `POST /chores/{name}/pause?cycle=`, `restart`, `cancel` | nothing, when it is done |
+//! | `POST /chores/{name}/pause?cycle=&until=`, `restart`, `cancel` | nothing, when it is done |
+//! | `POST /chores/{name}/interval?cycle=&interval=` | the same |
 //! | `POST /reload?force=`, `/chores/{name}/reload?force=` | each `Change`, when all is done |
-//! | `POST /chores/{name}/unload`, `load` | the same |
+//! | `POST /chores/{name}/unload`, `load`, `go-back` | the same |
+//!
+//! Times are nanoseconds since the Unix epoch. Each `POST` takes `by=` and `note=`: who does it, and
+//! why, for the ledger.
 //!
 //! Every error has the body `{"error": "..."}`.
 
@@ -25,9 +32,13 @@ use std::path::PathBuf;
 pub use client::{Client, ClientError};
 pub use server::{Claim, Server, claim, serve};
 
+use crate::clock::Timestamp;
+use crate::cycle::Interval;
 use crate::limits::SOCKET_PATH_BYTES_MAX;
 use crate::peer::{ControlError, Handle};
-use crate::status::{Change, PeerStatus, Triggered};
+use crate::record::{Entry, Query, RunRecord};
+use crate::status::{Actor, Change, PeerStatus, Triggered};
+use crate::why::{Moment, Why};
 
 /// Why the control socket could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +60,23 @@ pub enum Error {
 
 /// What a peer lets its operator do. None of it but a trigger waits for a run.
 pub trait Controls: Clone + Send + Sync + 'static {
+    /// The same, in the name of `actor`.
+    fn acting(&self, actor: Actor) -> Self;
+
+    fn history(
+        &self,
+        query: Query,
+    ) -> impl Future<Output = Result<Vec<Entry>, ControlError>> + Send;
+
+    fn run(&self, run: u64) -> impl Future<Output = Result<RunRecord, ControlError>> + Send;
+
+    fn why(
+        &self,
+        chore: &str,
+        cycle: Option<&str>,
+        moment: Option<Moment>,
+    ) -> impl Future<Output = Result<Why, ControlError>> + Send;
+
     fn status(&self) -> PeerStatus;
 
     /// Prometheus text.
@@ -81,30 +109,60 @@ pub trait Controls: Clone + Send + Sync + 'static {
 
     /// As `Handle::load`.
     fn load(&self, chore: &str) -> impl Future<Output = Result<Vec<Change>, ControlError>> + Send;
+
+    /// As `Handle::go_back`.
+    fn go_back(
+        &self,
+        chore: &str,
+    ) -> impl Future<Output = Result<Vec<Change>, ControlError>> + Send;
 }
 
 /// What an operator may ask of a chore's cycle, or of all its cycles, without waiting for a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Command {
-    Pause,
+    /// Until a restart, or a moment.
+    Pause {
+        until: Option<Timestamp>,
+    },
     Restart,
     Cancel,
+    Interval(Interval),
 }
 
 impl Command {
-    pub const ALL: [Command; 3] = [Command::Pause, Command::Restart, Command::Cancel];
-
     /// The last part of its route, and the word on the command line.
     pub fn word(self) -> &'static str {
         match self {
-            Command::Pause => "pause",
+            Command::Pause { .. } => "pause",
             Command::Restart => "restart",
             Command::Cancel => "cancel",
+            Command::Interval(_) => "interval",
         }
     }
 }
 
 impl Controls for Handle {
+    fn acting(&self, actor: Actor) -> Handle {
+        Handle::acting(self, actor)
+    }
+
+    async fn history(&self, query: Query) -> Result<Vec<Entry>, ControlError> {
+        Handle::history(self, query).await
+    }
+
+    async fn run(&self, run: u64) -> Result<RunRecord, ControlError> {
+        Handle::run(self, run).await
+    }
+
+    async fn why(
+        &self,
+        chore: &str,
+        cycle: Option<&str>,
+        moment: Option<Moment>,
+    ) -> Result<Why, ControlError> {
+        Handle::why(self, chore, cycle, moment).await
+    }
+
     fn status(&self) -> PeerStatus {
         Handle::status(self)
     }
@@ -129,9 +187,10 @@ impl Controls for Handle {
         cycle: Option<&str>,
     ) -> Result<(), ControlError> {
         match command {
-            Command::Pause => self.pause(chore, cycle).await,
+            Command::Pause { until } => self.pause_until(chore, cycle, until).await,
             Command::Restart => self.restart(chore, cycle).await,
             Command::Cancel => self.cancel(chore, cycle).await,
+            Command::Interval(interval) => self.change_interval(chore, cycle, interval).await,
         }
     }
 
@@ -145,5 +204,9 @@ impl Controls for Handle {
 
     async fn load(&self, chore: &str) -> Result<Vec<Change>, ControlError> {
         Handle::load(self, chore).await
+    }
+
+    async fn go_back(&self, chore: &str) -> Result<Vec<Change>, ControlError> {
+        Handle::go_back(self, chore).await
     }
 }

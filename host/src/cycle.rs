@@ -25,7 +25,7 @@
 //! run's deadline and its grace end by time. The wall clock may do as it likes:
 //!
 //! - *Forward*, or a suspend: the slots in between are missed; one tick waits, the rest are
-//!   counted as skipped.
+//!   skipped.
 //! - *Backward by up to an interval*: the next slot stays where it is. No slot runs twice.
 //! - *Backward by more*: waiting for the next slot would stall the cycle for the length of the
 //!   jump. The next slot becomes the first that is a whole interval away, so the cycle goes on
@@ -36,10 +36,17 @@
 //!
 //! A jump forward past the deadline winds a run down early. That the deadline holds in *elapsed*
 //! time is for the shell, which has a monotonic clock: this machine only sees the wall clock.
+//!
+//! # Every slot is accounted for
+//!
+//! A slot that has come is served by exactly one run, or named by exactly one [`Step::Skipped`],
+//! with why: also what passed during a pause, told when it ends, and what passed while the peer or
+//! the chore was not there, told at the first step. Only a clock that is set back breaks the count.
 
 mod messages;
 mod report;
 mod schedule;
+mod skip;
 #[cfg(test)]
 mod tests;
 
@@ -49,6 +56,7 @@ pub use self::messages::{Answer, Control, Input, Refusal, Run, RunReason, Step, 
 pub use self::report::{Saved, State, Status};
 use self::schedule::Slots;
 pub use self::schedule::{Backoff, Error, Interval, Period, Schedule, Start};
+pub use self::skip::{SkipReason, Skipped};
 use crate::clock::Timestamp;
 use crate::limits::CYCLE_WAITERS_MAX;
 
@@ -60,9 +68,11 @@ pub struct Cycle {
     anchor: Timestamp,
     /// The number of the next slot.
     next: i64,
-    /// Slots that passed without a run of their own.
+    /// Slots since the chore was loaded that passed without a run of their own.
     skipped: u64,
-    paused: bool,
+    /// What passed and has not been told yet.
+    untold: Vec<Skipped>,
+    paused: Option<Pause>,
     held: bool,
     stopping: bool,
     tick: Option<Tick>,
@@ -80,11 +90,20 @@ pub struct Cycle {
     last_succeeded: Option<bool>,
 }
 
+#[derive(Clone, Copy, Debug)]
+struct Pause {
+    since: Timestamp,
+    /// When it ends by itself.
+    until: Option<Timestamp>,
+}
+
 /// A slot has come, or the cycle has started.
 #[derive(Clone, Copy, Debug)]
 struct Tick {
     due: Timestamp,
     reason: RunReason,
+    /// `None`: it stands for no slot, as at the start.
+    slot: Option<Timestamp>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -124,7 +143,11 @@ impl Cycle {
             anchor: saved.anchor,
             next: 1,
             skipped: 0,
-            paused: saved.paused,
+            untold: Vec::new(),
+            paused: saved.paused.then_some(Pause {
+                since: saved.paused_since.unwrap_or(now),
+                until: saved.paused_until,
+            }),
             held: false,
             stopping: false,
             tick: None,
@@ -138,31 +161,47 @@ impl Cycle {
             last_ended: saved.last_ended,
             last_succeeded: saved.last_succeeded,
         };
+        let mut next = saved.next;
         if saved.interval_override.unwrap_or(saved.configured) != cycle.interval() {
             cycle.anchor = saved.last_started.unwrap_or(now);
+            next = None;
         }
-        cycle.start(now);
+        cycle.start(now, next);
         cycle
     }
 
-    fn start(&mut self, now: Timestamp) {
+    /// `unseen` is the first slot that had not come when the cycle was saved.
+    fn start(&mut self, now: Timestamp, unseen: Option<i64>) {
         let Some(slots) = self.slots() else { return };
-        let (run_now, seen_until) = match (self.schedule.start, self.last_started) {
-            (Start::Resume, Some(last_started)) => (false, last_started),
-            (Start::Now | Start::Resume, _) => (true, now),
-            (Start::Delay, _) => (false, now),
-        };
         // Slot 0 is the anchor itself, and a full interval begins there.
-        self.next = slots.first_after(seen_until).max(1);
-        if run_now && !self.paused {
-            self.tick = Some(Tick { due: now, reason: RunReason::Start });
+        self.next = slots.first_after(now).max(1);
+        if self.paused.is_some() {
+            return;
         }
+        let mut missed = unseen.unwrap_or(self.next).max(1);
+        match (self.schedule.start, self.last_started) {
+            (Start::Delay, _) => {}
+            (Start::Resume, Some(last_started)) => {
+                let first = slots.first_after(last_started).max(1);
+                if first < self.next {
+                    missed = missed.max(first + 1);
+                    self.tick = slots.at(first).map(Tick::of_slot);
+                }
+            }
+            (Start::Now | Start::Resume, _) => {
+                self.tick = Some(Tick { due: now, reason: RunReason::Start, slot: None });
+            }
+        }
+        self.skip(slots, missed, self.next, SkipReason::Away);
     }
 
     /// Takes what happened at `now` and returns what to do, in order.
     pub fn step(&mut self, now: Timestamp, input: Input) -> Vec<Step> {
         let mut steps = Vec::new();
         self.forget_the_future(now);
+        if self.paused.and_then(|pause| pause.until).is_some_and(|until| until <= now) {
+            self.restart(now);
+        }
         self.take_tick(now);
         match input {
             Input::Time => {}
@@ -171,6 +210,7 @@ impl Cycle {
         }
         self.begin(now, &mut steps);
         self.enforce(now, &mut steps);
+        steps.extend(self.untold.drain(..).map(Step::Skipped));
         steps
     }
 
@@ -187,7 +227,8 @@ impl Cycle {
             None if self.held => None,
             None => self.next_due(),
         };
-        at.map(|at| at.max(now))
+        let pause_ends = self.paused.filter(|_| !self.stopping).and_then(|pause| pause.until);
+        at.into_iter().chain(pause_ends).min().map(|at| at.max(now))
     }
 
     /// The schedule in force, an override of its interval aside.
@@ -208,6 +249,9 @@ impl Cycle {
         if let Some(tick) = &mut self.tick {
             tick.due = no_later(tick.due);
         }
+        if let Some(pause) = &mut self.paused {
+            pause.since = no_later(pause.since);
+        }
         if let Some(running) = &mut self.running {
             running.since = no_later(running.since);
             if let Some(winding_down) = &mut running.winding_down {
@@ -219,15 +263,17 @@ impl Cycle {
     /// If slots have come, makes one tick of them.
     fn take_tick(&mut self, now: Timestamp) {
         let Some(slots) = self.slots() else { return };
-        let Some(due) = slots.at(self.next).filter(|due| *due <= now) else { return };
-        if self.paused || self.stopping {
+        let Some(slot) = slots.at(self.next).filter(|slot| *slot <= now) else { return };
+        if self.paused.is_some() || self.stopping {
             return;
         }
-        let passed = slots.first_after(now).abs_diff(self.next);
-        let taken = u64::from(self.tick.is_none());
-        self.skipped = self.skipped.saturating_add(passed.saturating_sub(taken));
+        let mut first = self.next;
+        if self.tick.is_none() {
+            self.tick = Some(Tick::of_slot(slot));
+            first += 1;
+        }
         self.next = slots.first_after(now);
-        self.tick.get_or_insert(Tick { due, reason: RunReason::Interval });
+        self.skip(slots, first, self.next, self.in_the_way(now));
     }
 
     /// The next slot is one full interval from `now`.
@@ -265,11 +311,10 @@ impl Cycle {
 
     /// The tick that waits, else the one of the next slot.
     fn next_tick(&self) -> Option<Tick> {
-        if self.paused || self.stopping {
+        if self.paused.is_some() || self.stopping {
             return None;
         }
-        let at_slot = |due| Tick { due, reason: RunReason::Interval };
-        self.tick.or_else(|| self.slots()?.at(self.next).map(at_slot))
+        self.tick.or_else(|| self.slots()?.at(self.next).map(Tick::of_slot))
     }
 
     fn next_due(&self) -> Option<Timestamp> {
@@ -280,15 +325,12 @@ impl Cycle {
 
     fn control(&mut self, now: Timestamp, control: Control, steps: &mut Vec<Step>) {
         match control {
-            Control::Pause => {
-                self.paused = true;
-                self.tick = None;
+            Control::Pause { until } => {
+                let since = self.paused.map_or(now, |pause| pause.since);
+                self.paused = Some(Pause { since, until });
+                self.drop_tick(SkipReason::Paused);
             }
-            Control::Restart => {
-                self.paused = false;
-                self.tick = None;
-                self.begin_interval(now);
-            }
+            Control::Restart => self.restart(now),
             Control::Trigger { waiter } => {
                 self.trigger(now, Waiter { id: waiter, for_end: false }, steps);
             }
@@ -296,6 +338,7 @@ impl Cycle {
                 self.trigger(now, Waiter { id: waiter, for_end: true }, steps);
             }
             Control::ChangeInterval(interval) => {
+                self.skip_paused(now);
                 let configured = self.schedule.interval;
                 self.interval_override = Some(interval).filter(|wanted| *wanted != configured);
                 self.interval_changed(now);
@@ -311,6 +354,13 @@ impl Cycle {
             Control::Reschedule(schedule) => self.reschedule(now, schedule),
             Control::Stop => self.stop(now, steps),
         }
+    }
+
+    fn restart(&mut self, now: Timestamp) {
+        self.skip_paused(now);
+        self.paused = None;
+        self.drop_tick(SkipReason::Restarted);
+        self.begin_interval(now);
     }
 
     fn trigger(&mut self, now: Timestamp, waiter: Waiter, steps: &mut Vec<Step>) {
@@ -329,6 +379,7 @@ impl Cycle {
     fn reschedule(&mut self, now: Timestamp, schedule: Schedule) {
         let before = self.interval();
         if schedule.interval != self.schedule.interval {
+            self.skip_paused(now);
             self.interval_override = None;
         }
         self.schedule = schedule;
@@ -342,12 +393,16 @@ impl Cycle {
     fn interval_changed(&mut self, now: Timestamp) {
         self.begin_interval(now);
         if self.interval() == Interval::Off {
-            self.tick = None;
+            self.drop_tick(SkipReason::Off);
         }
     }
 
     fn stop(&mut self, now: Timestamp, steps: &mut Vec<Step>) {
         self.stopping = true;
+        // Else the slot is served when the cycle is there again.
+        if self.schedule.start != Start::Resume {
+            self.drop_tick(SkipReason::Stopped);
+        }
         self.tick = None;
         self.asked = None;
         steps.extend(self.waiters.drain(..).map(|waiter| waiter.answer(Answer::Stopped)));
@@ -370,13 +425,13 @@ impl Cycle {
             _ => return,
         };
         self.asked = None;
-        self.tick = None;
+        let slot = self.tick.take().and_then(|tick| tick.slot);
         self.iteration = self.iteration.saturating_add(1);
         self.last_started = Some(now);
 
         let iteration = self.iteration;
         let timeout = self.schedule.timeout;
-        let run = Run { iteration, reason, due, deadline: now.plus(timeout) };
+        let run = Run { iteration, reason, due, slot, deadline: now.plus(timeout) };
         steps.push(Step::Run(run));
         let (for_end, for_begin): (Vec<_>, Vec<_>) =
             self.waiters.drain(..).partition(|waiter| waiter.for_end);
@@ -419,8 +474,9 @@ impl Cycle {
     }
 
     fn make_tick(&mut self, now: Timestamp, reason: RunReason) {
-        if !self.paused && !self.stopping && self.interval() != Interval::Off {
-            self.tick = Some(Tick { due: now, reason });
+        if self.paused.is_none() && !self.stopping && self.interval() != Interval::Off {
+            let slot = self.tick.and_then(|tick| tick.slot);
+            self.tick = Some(Tick { due: now, reason, slot });
         }
     }
 
@@ -450,6 +506,12 @@ impl Cycle {
             winding_down.interrupted = true;
             steps.push(Step::Interrupt);
         }
+    }
+}
+
+impl Tick {
+    fn of_slot(slot: Timestamp) -> Tick {
+        Tick { due: slot, reason: RunReason::Interval, slot: Some(slot) }
     }
 }
 

@@ -97,6 +97,16 @@ impl Error {
     }
 }
 
+/// What a commit survives once it is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sync {
+    /// A power cut.
+    Full,
+    /// The end of the process at any point. A power cut may take the last commits, and leaves the
+    /// file whole.
+    Process,
+}
+
 /// An open database. Clones share it; when the last one goes, its thread finishes what waits, and
 /// ends.
 #[derive(Clone)]
@@ -123,12 +133,24 @@ impl Database {
     /// Opens the file, or creates it for its owner's eyes only, in a directory that must exist, and
     /// brings it to the newest schema: `migrations[n]` leads from schema n to n + 1.
     pub async fn open(path: &Path, migrations: &'static [&'static str]) -> Result<Database, Error> {
-        let path = path.to_owned();
-        blocking(path.clone(), move || Database::open_now(path, migrations)).await
+        Database::open_synced(path, migrations, Sync::Full).await
     }
 
-    fn open_now(path: PathBuf, migrations: &[&str]) -> Result<Database, Error> {
+    /// As [`Database::open`], for what need not be as durable.
+    pub async fn open_synced(
+        path: &Path,
+        migrations: &'static [&'static str],
+        sync: Sync,
+    ) -> Result<Database, Error> {
+        let path = path.to_owned();
+        blocking(path.clone(), move || Database::open_now(path, migrations, sync)).await
+    }
+
+    fn open_now(path: PathBuf, migrations: &[&str], sync: Sync) -> Result<Database, Error> {
         let mut connection = connect(&path, Access::Write)?;
+        if sync == Sync::Process {
+            file::sync_less(&path, &connection)?;
+        }
         file::migrate(&path, &mut connection, migrations)?;
         let commits = Arc::new(AtomicU64::new(0));
         let (jobs, waiting) = mpsc::channel(DATABASE_JOBS_WAITING);

@@ -49,8 +49,11 @@ pub struct History {
     pub unloaded: Option<Timestamp>,
     /// What runs, or ran last.
     pub running: Option<Version>,
-    /// What is gone back to. It is of use only during a probation, and then it is not what runs.
+    /// What is gone back to during a probation, and then it is not what runs.
     pub good: Option<Version>,
+    /// What was good before that, for the operator to go back to.
+    #[serde(default)]
+    pub previous: Option<Version>,
     pub probation: Option<Probation>,
     pub quarantined: Option<Quarantined>,
 }
@@ -132,7 +135,7 @@ impl History {
                     }
                 };
                 if probation_runs == 0 {
-                    self.good = Some(version.clone());
+                    self.previous = self.good.replace(version.clone());
                 }
                 let runs_left = probation_runs;
                 self.probation = Some(Probation { runs: probation_runs, runs_left, baseline });
@@ -162,7 +165,9 @@ impl History {
     pub fn run_ended(&mut self, cycle: &str, iteration: u64, outcome: &Outcome) -> Judgement {
         let Some(probation) = &mut self.probation else { return Judgement::Unwatched };
         match outcome {
-            Outcome::Cancelled { .. } | Outcome::HostFailed { .. } => {
+            Outcome::Cancelled { .. }
+            | Outcome::HostFailed { .. }
+            | Outcome::Interrupted { .. } => {
                 return Judgement::Watch { runs_left: probation.runs_left };
             }
             Outcome::Succeeded => {}
@@ -181,7 +186,7 @@ impl History {
             return Judgement::Watch { runs_left: probation.runs_left };
         }
         self.probation = None;
-        self.good = self.running.clone();
+        self.previous = std::mem::replace(&mut self.good, self.running.clone());
         Judgement::Passed
     }
 
@@ -197,11 +202,22 @@ impl History {
         )
     }
 
-    /// What was good runs again. Without a probation there was nothing to go back from.
+    /// The last version that was good and does not run.
+    pub fn to_go_back_to(&self) -> Option<&Version> {
+        let runs = |version: &Version| {
+            self.running.as_ref().is_some_and(|running| running.is_same(version))
+        };
+        self.good.iter().chain(&self.previous).find(|version| !runs(version))
+    }
+
+    /// [`History::to_go_back_to`] runs again, and what ran is not tried again by itself.
     pub fn went_back(&mut self, now: Timestamp, reason: String) {
-        let (Some(_), Some(good)) = (self.probation.take(), &self.good) else { return };
+        let Some(version) = self.to_go_back_to().cloned() else { return };
         self.generation = self.generation.saturating_add(1);
-        let ran = self.running.replace(good.clone());
+        self.probation = None;
+        self.previous.take_if(|previous| previous.is_same(&version));
+        self.good = Some(version.clone());
+        let ran = self.running.replace(version);
         self.quarantined = ran.map(|ran| Quarantined {
             component: ran.component,
             manifest: ran.manifest,
@@ -228,6 +244,7 @@ impl History {
 
     /// Components that may have to be loaded when their files are gone.
     pub fn digests(&self) -> BTreeSet<Digest> {
-        self.running.iter().chain(&self.good).map(|version| version.component).collect()
+        let kept = self.running.iter().chain(&self.good).chain(&self.previous);
+        kept.map(|version| version.component).collect()
     }
 }

@@ -10,8 +10,8 @@
 //! floor 4  chore
 //! floor 3  runtime
 //! floor 2  bindings capability
-//! floor 1  identity signing order_stream transport kademlia database orders sql memory trust settlement intake uplink meters components
-//! floor 0  error cycle plan package grant manifest config descriptor status limits name units clock node_id history tidy
+//! floor 1  identity signing order_stream transport kademlia database orders sql memory trust settlement intake uplink meters components ledger
+//! floor 0  error cycle plan package grant manifest config descriptor status limits name units clock node_id history record why tidy
 //! ```
 
 pub mod bindings;
@@ -33,6 +33,7 @@ pub mod history;
 pub mod identity;
 pub mod intake;
 pub mod kademlia;
+pub mod ledger;
 pub mod limits;
 pub mod manifest;
 pub mod memory;
@@ -45,6 +46,7 @@ pub mod package;
 pub mod peer;
 pub mod plan;
 pub mod planet;
+pub mod record;
 pub mod registry;
 pub mod runtime;
 pub mod settlement;
@@ -57,3 +59,4 @@ pub mod transport;
 pub mod trust;
 pub mod units;
 pub mod uplink;
+pub mod why;

@@ -443,9 +443,9 @@ pub const SQL_INSTRUCTIONS_PER_LOOK: i32 = 1_000;
 /// because there was nothing to do, and an hourly chore is trusted within half a day.
 pub const PROBATION_RUNS: u32 = 3;
 
-/// What is remembered of one chore's versions, in bytes: the config files of two of them, which
+/// What is remembered of one chore's versions, in bytes: the config files of three of them, which
 /// JSON makes twice as long at most, and room for the rest.
-pub const HISTORY_BYTES_MAX: usize = 2 * 2 * CONFIG_BYTES_MAX as usize + MIB;
+pub const HISTORY_BYTES_MAX: usize = 3 * 2 * CONFIG_BYTES_MAX as usize + MIB;
 
 /// Most runs of a new version that an operator can have watched.
 pub const PROBATION_RUNS_MAX: u32 = 1_000;
@@ -507,3 +507,37 @@ pub const FOLDER_REST: u32 = 3;
 /// Bytes that one look keeps of the files it read, all together: what a handful of chores has. The
 /// rest is read again when its turn comes.
 pub const FOLDER_BYTES_KEPT_MAX: u64 = 256 * MIB as u64;
+
+// The ledger.
+
+/// What was told to the ledger is written at most so much later: in groups, so that runs of a
+/// thousand a second cost one commit in ten.
+pub const LEDGER_WRITE_EVERY: Duration = Duration::from_millis(100);
+
+/// Items that wait to be written, at most; beyond, they are lost and counted. Some 100 MiB, for a
+/// disk that stands still.
+pub const LEDGER_UNWRITTEN_MAX: usize = 100_000;
+
+/// Rows that one commit deletes of one table and cycle, at most, so that no commit takes long.
+pub const LEDGER_DELETED_AT_ONCE: u64 = 1_000;
+
+/// How long a run of a second or slower waits to be written down before it begins, at most.
+pub const LEDGER_BEGIN_WAIT: Duration = Duration::from_secs(1);
+
+/// Entries of one answer.
+pub const LEDGER_ENTRIES_AT_ONCE: u32 = 1_000;
+
+/// How long rows are kept, unless the config says otherwise.
+pub const LEDGER_KEEP: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// Runs of each cycle that are kept, unless the config says otherwise: some 4 MiB.
+pub const LEDGER_KEEP_ROWS: u64 = 10_000;
+
+/// As many as the config may ask for: some 4 GiB for each cycle.
+pub const LEDGER_KEEP_ROWS_MAX: u64 = 10_000_000;
+
+/// Lines of a run's log that are kept with it, the last ones.
+pub const RUN_LOG_LINES_KEPT: usize = 20;
+
+/// Bytes of them, together.
+pub const RUN_LOG_BYTES_KEPT: usize = 4 * 1024;

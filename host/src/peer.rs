@@ -15,24 +15,28 @@ use std::time::Duration;
 use chore_proto::{ENQUEUE_METHOD, SETTLEMENT_METHOD};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
-use tracing::warn;
+use tracing::{info, warn};
 
 use crate::clock::Timestamp;
-use crate::config::Config;
-use crate::cycle::Control;
+use crate::config::{self, Config};
+use crate::cycle::{Control, Interval};
+use crate::database;
 use crate::identity::{self, Identity};
 use crate::intake::Intake;
 use crate::kademlia::{self, StaticNodes};
+use crate::ledger::{Keep, Ledger};
 use crate::limits::{ABORT_WAIT, TRANSPORT_CLOSE_WAIT};
 use crate::memory::{self, Memory};
 use crate::meters::Meters;
 use crate::orders::{self, Orders};
+use crate::record::{Entry, EventRecord, Query, RunRecord};
 use crate::registry::{self, Registry};
 use crate::runtime::{self, Runtime};
 use crate::settlement::{self, Manner, Settlement};
-use crate::status::{Change, PeerStatus, Triggered};
+use crate::status::{Actor, Change, PeerStatus, Triggered};
 use crate::transport::{self, Ended, Routes, Server, ServerOptions, Transport};
 use crate::trust::{self, Trust};
+use crate::why::{self, Moment, Why};
 
 pub use crate::registry::ControlError;
 pub use home::Home;
@@ -44,6 +48,8 @@ pub enum Error {
     Identity(#[from] identity::Error),
     #[error("the peer's memory")]
     Memory(#[from] memory::Error),
+    #[error("the ledger")]
+    Ledger(#[source] database::Error),
     #[error("the orders database")]
     Orders(#[from] orders::Error),
     #[error("the settlement database")]
@@ -87,11 +93,16 @@ pub struct Peer {
 
 /// How to look at a peer and control it. Clones are cheap, and still answer when it has closed.
 #[derive(Clone)]
-pub struct Handle(Arc<Shared>);
+pub struct Handle {
+    shared: Arc<Shared>,
+    /// In whose name.
+    actor: Actor,
+}
 
 struct Shared {
     registry: Registry,
     meters: Meters,
+    ledger: Ledger,
     orders: Option<Orders>,
     settlement: Option<Settlement>,
     node: String,
@@ -114,16 +125,13 @@ impl Peer {
         let identity = identity(&home).await?;
         make_private(&home.databases())?;
         let memory = Memory::open(&home.data().join("peer.db")).await?;
+        let ledger = ledger(&home, &config).await?;
         let orders = match config.orders {
             Some(_) => Some(Orders::open(&home.orders()).await?),
             None => None,
         };
         let settlement = match config.settlement {
-            Some(_) => {
-                let path = home.data().join("settlement.db");
-                let clock = Arc::new(Timestamp::now);
-                Some(Settlement::open_with_manner(&path, &identity, clock, manner).await?)
-            }
+            Some(_) => Some(settlement(&home, &identity, manner).await?),
             None => None,
         };
         let transport = Transport::new(identity.clone(), transport::Options::default());
@@ -147,6 +155,9 @@ impl Peer {
             }
             None => None,
         };
+        let started = Timestamp::now();
+        // Before any run.
+        ledger.event(of_peer(started, "peer started"));
         let own = || Runtime::with(runtime_options(&home, &config));
         let runtime = runtime.map_or_else(own, Ok)?;
         // Nobody should wait for a chore that compiles.
@@ -162,6 +173,7 @@ impl Peer {
             runtime,
             memory: memory.clone(),
             meters: meters.clone(),
+            ledger: ledger.clone(),
             orders: orders.clone(),
             kademlia,
             transport: transport.clone(),
@@ -172,10 +184,10 @@ impl Peer {
         let address = server.as_ref().map(|server| server.local_addr().to_string());
         let listen = config.server.external_address.or(address).unwrap_or_default();
         let node = identity.id().to_string();
-        let started = Timestamp::now();
-        let shared = Shared { registry, meters, orders, settlement, node, listen, started };
+        let shared = Shared { registry, meters, ledger, orders, settlement, node, listen, started };
         let shutdown_budget = config.chores.shutdown_budget;
-        let handle = Handle(Arc::new(shared));
+        let actor = Actor { by: "the program".into(), note: String::new() };
+        let handle = Handle { shared: Arc::new(shared), actor };
         Ok(Peer { handle, memory, transport, server, housekeeping, shutdown_budget })
     }
 
@@ -197,7 +209,7 @@ impl Peer {
     pub async fn close(mut self) {
         let end = Instant::now() + self.shutdown_budget;
         let left = || end.saturating_duration_since(Instant::now());
-        let shared = &self.handle.0;
+        let shared = &self.handle.shared;
         // A third is kept for what comes after the chores.
         shared.registry.close(self.shutdown_budget * 2 / 3).await;
         self.housekeeping.abort();
@@ -222,6 +234,8 @@ impl Peer {
                 closed("orders", orders.close().await);
             }
             closed("memory", self.memory.close().await);
+            shared.ledger.event(of_peer(Timestamp::now(), "peer closed"));
+            closed("ledger", shared.ledger.close().await);
         };
         if timeout_at(end, databases).await.is_err() {
             warn!("databases were not closed within the budget: what was acknowledged is safe");
@@ -241,6 +255,26 @@ fn closed<E: std::error::Error>(database: &str, outcome: Result<(), E>) {
     }
 }
 
+async fn ledger(home: &Home, config: &Config) -> Result<Ledger, Error> {
+    let config::Ledger { keep, keep_runs } = config.ledger;
+    if keep_runs == 0 {
+        return Ok(Ledger::off());
+    }
+    let keep = Keep { age: keep, rows: keep_runs };
+    Ledger::open(&home.ledger(), keep).await.map_err(Error::Ledger)
+}
+
+async fn settlement(home: &Home, identity: &Identity, manner: Manner) -> Result<Settlement, Error> {
+    let path = home.data().join("settlement.db");
+    let clock = Arc::new(Timestamp::now);
+    Ok(Settlement::open_with_manner(&path, identity, clock, manner).await?)
+}
+
+/// What becomes of the peer itself.
+fn of_peer(at: Timestamp, what: &str) -> EventRecord {
+    EventRecord { at, by: "the peer".into(), what: what.into(), ..EventRecord::default() }
+}
+
 async fn identity(home: &Home) -> Result<Arc<Identity>, Error> {
     let directory = home.identity();
     let loaded = tokio::task::spawn_blocking(move || Identity::load(&directory)).await;
@@ -255,22 +289,31 @@ fn make_private(path: &Path) -> Result<(), Error> {
     made.map_err(|source| Error::Directory { path: path.into(), source })
 }
 
+fn of_ledger(err: database::Error) -> ControlError {
+    ControlError::Ledger(crate::error::chain(&err))
+}
+
 impl Handle {
+    /// The same, in the name of `actor`: what it does stands in the ledger with that name.
+    pub fn acting(&self, actor: Actor) -> Handle {
+        Handle { shared: self.shared.clone(), actor }
+    }
+
     /// Never waits for a run.
     pub fn status(&self) -> PeerStatus {
         PeerStatus {
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            node: self.0.node.clone(),
-            listen: self.0.listen.clone(),
-            started: self.0.started,
-            problem: self.0.registry.problem(),
-            chores: self.0.registry.status(),
+            node: self.shared.node.clone(),
+            listen: self.shared.listen.clone(),
+            started: self.shared.started,
+            problem: self.shared.registry.problem(),
+            chores: self.shared.registry.status(),
         }
     }
 
     /// Prometheus text.
     pub fn metrics(&self) -> String {
-        self.0.meters.render()
+        self.shared.meters.render()
     }
 
     /// Answers when a run has begun, or with `wait` when it has ended.
@@ -280,7 +323,9 @@ impl Handle {
         cycle: Option<&str>,
         wait: bool,
     ) -> Result<Triggered, ControlError> {
-        self.0.registry.trigger(chore, cycle, wait).await
+        self.shared.registry.board(chore)?;
+        self.did("trigger", chore, cycle);
+        self.shared.registry.trigger(chore, cycle, wait, &self.actor.by).await
     }
 
     /// Looks at the chores directory now, and answers with what has changed when all is done; with
@@ -291,48 +336,122 @@ impl Handle {
         chore: Option<&str>,
         force: bool,
     ) -> Result<Vec<Change>, ControlError> {
-        self.0.registry.reload(chore, force).await
+        self.did("reload", chore.unwrap_or_default(), None);
+        self.shared.registry.reload(chore, force).await
     }
 
     /// Closes a chore until [`Handle::load`], over restarts of the peer too.
     pub async fn unload(&self, chore: &str) -> Result<Vec<Change>, ControlError> {
-        self.0.registry.unload(chore).await
+        self.did("unload", chore, None);
+        self.shared.registry.unload(chore).await
     }
 
     pub async fn load(&self, chore: &str) -> Result<Vec<Change>, ControlError> {
-        self.0.registry.load(chore).await
+        self.did("load", chore, None);
+        self.shared.registry.load(chore).await
+    }
+
+    /// Lets the last good version that does not run take over again, until the files change or
+    /// [`Handle::reload`] says `force`.
+    pub async fn go_back(&self, chore: &str) -> Result<Vec<Change>, ControlError> {
+        self.did("go back", chore, None);
+        let Actor { by, note } = &self.actor;
+        let note = if note.is_empty() { String::new() } else { format!(": {note}") };
+        self.shared.registry.go_back(chore, format!("{by} wants it{note}")).await
     }
 
     /// As every control below: of one cycle, or of all if none is named.
     pub async fn pause(&self, chore: &str, cycle: Option<&str>) -> Result<(), ControlError> {
-        self.control(chore, cycle, Control::Pause)
+        self.pause_until(chore, cycle, None).await
+    }
+
+    /// Until [`Handle::restart`], or the moment that is given.
+    pub async fn pause_until(
+        &self,
+        chore: &str,
+        cycle: Option<&str>,
+        until: Option<Timestamp>,
+    ) -> Result<(), ControlError> {
+        self.shared.registry.board(chore)?.pause(cycle, until, &self.actor)?;
+        self.did("pause", chore, cycle);
+        Ok(())
     }
 
     pub async fn restart(&self, chore: &str, cycle: Option<&str>) -> Result<(), ControlError> {
-        self.control(chore, cycle, Control::Restart)
+        self.shared.registry.board(chore)?.control(cycle, Control::Restart)?;
+        self.did("restart", chore, cycle);
+        Ok(())
     }
 
     /// Asks a run in progress to wind down.
     pub async fn cancel(&self, chore: &str, cycle: Option<&str>) -> Result<(), ControlError> {
-        self.control(chore, cycle, Control::Cancel)
+        self.shared.registry.board(chore)?.control(cycle, Control::Cancel)?;
+        self.did("cancel", chore, cycle);
+        Ok(())
     }
 
-    fn control(
+    /// Begins a full interval of the new length, which holds until the config's own interval
+    /// changes.
+    pub async fn change_interval(
         &self,
         chore: &str,
         cycle: Option<&str>,
-        control: Control,
+        interval: Interval,
     ) -> Result<(), ControlError> {
-        Ok(self.0.registry.board(chore)?.control(cycle, control)?)
+        let control = Control::ChangeInterval(interval);
+        self.shared.registry.board(chore)?.control(cycle, control)?;
+        self.did(&format!("interval {interval}"), chore, cycle);
+        Ok(())
+    }
+
+    /// For the audit log.
+    fn did(&self, what: &str, chore: &str, cycle: Option<&str>) {
+        let Actor { by, note } = self.actor.clone();
+        let (chore, cycle) = (chore.to_owned(), cycle.unwrap_or_default().to_owned());
+        info!(chore, cycle, by, note, "{what}");
+        let (at, what) = (Timestamp::now(), what.to_owned());
+        self.shared.ledger.event(EventRecord { at, by, what, chore, cycle, note });
+    }
+
+    /// What the ledger has, the newest first.
+    pub async fn history(&self, query: Query) -> Result<Vec<Entry>, ControlError> {
+        self.shared.ledger.entries(query).await.map_err(of_ledger)
+    }
+
+    /// One sentence: why a run came at a moment, or none did; without one, when the next comes.
+    pub async fn why(
+        &self,
+        chore: &str,
+        cycle: Option<&str>,
+        moment: Option<Moment>,
+    ) -> Result<Why, ControlError> {
+        let status = self.shared.registry.chore(chore)?;
+        let cycle = status.cycle(cycle).to_owned();
+        let now = Timestamp::now();
+        let because = match moment.filter(|moment| moment.from <= now) {
+            None => why::next(&status, &cycle, now),
+            Some(moment) => {
+                let around = self.shared.ledger.around(chore, &cycle, moment.to).await;
+                let of_cycle = status.cycles.iter().find(|known| known.name == cycle);
+                why::past(&around.map_err(of_ledger)?, moment, of_cycle, now)
+            }
+        };
+        Ok(Why { chore: chore.to_owned(), cycle, because })
+    }
+
+    /// One run in full.
+    pub async fn run(&self, run: u64) -> Result<RunRecord, ControlError> {
+        let found = self.shared.ledger.run(run).await.map_err(of_ledger)?;
+        found.ok_or(ControlError::UnknownRun(run))
     }
 
     /// The orders of a storage node.
     pub fn orders(&self) -> Option<Orders> {
-        self.0.orders.clone()
+        self.shared.orders.clone()
     }
 
     /// The service of a satellite.
     pub fn settlement(&self) -> Option<Settlement> {
-        self.0.settlement.clone()
+        self.shared.settlement.clone()
     }
 }

@@ -32,6 +32,7 @@ use crate::config::Chores;
 use crate::error::chain;
 use crate::folder::{self, Folder, Reader};
 use crate::kademlia::Kademlia;
+use crate::ledger::Ledger;
 use crate::limits::{CLOSE_TIMEOUT, LOAD_AT_START_MAX, REGISTRY_COMMANDS_WAITING};
 use crate::memory::{self, Memory};
 use crate::meters::Meters;
@@ -64,11 +65,18 @@ pub enum ControlError {
     UnknownCycle(#[from] chore::ControlError),
     #[error("chore {name} is not loaded: {reason}")]
     Refused { name: String, reason: String },
+    #[error("chore {0} has no earlier version that was good: there is nothing to go back to")]
+    NothingToGoBackTo(String),
     /// The chores directory cannot be read.
     #[error("{0}")]
     Folder(String),
     #[error("the peer is closing: no run will come")]
     Stopped,
+    #[error("no run {0} is in the ledger: it keeps the last ones of each cycle")]
+    UnknownRun(u64),
+    /// The ledger cannot be read.
+    #[error("{0}")]
+    Ledger(String),
 }
 
 fn hint(nearest: &Option<String>) -> String {
@@ -89,6 +97,7 @@ pub struct Options {
     pub runtime: Runtime,
     pub memory: Memory,
     pub meters: Meters,
+    pub ledger: Ledger,
     /// `None` where the peer keeps no orders.
     pub orders: Option<Orders>,
     pub kademlia: Arc<dyn Kademlia>,
@@ -155,6 +164,13 @@ impl Registry {
         all
     }
 
+    /// One of them, whatever its state.
+    pub fn chore(&self, name: &str) -> Result<ChoreStatus, ControlError> {
+        let shelf = self.inner.shelf();
+        let found = shelf.entries.get_key_value(name);
+        found.map(|(name, entry)| entry.status(name)).ok_or_else(|| shelf.unknown(name))
+    }
+
     /// Why the chores directory cannot be followed now; empty if it can.
     pub fn problem(&self) -> String {
         self.inner.shelf().problem.clone()
@@ -176,8 +192,9 @@ impl Registry {
         name: &str,
         cycle: Option<&str>,
         wait: bool,
+        by: &str,
     ) -> Result<Triggered, ControlError> {
-        let answer = self.board(name)?.trigger(cycle, wait)?;
+        let answer = self.board(name)?.trigger(cycle, wait, by)?;
         answer.await.map_err(|_| ControlError::Stopped)
     }
 
@@ -203,6 +220,12 @@ impl Registry {
     pub async fn load(&self, name: &str) -> Result<Vec<Change>, ControlError> {
         let name = name.to_owned();
         self.ask(|answer| Command::Load { name, answer }).await
+    }
+
+    /// Lets the last good version that does not run take over again. What ran is in quarantine then.
+    pub async fn go_back(&self, name: &str, reason: String) -> Result<Vec<Change>, ControlError> {
+        let name = name.to_owned();
+        self.ask(|answer| Command::GoBack { name, reason, answer }).await
     }
 
     async fn ask(

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
+use crate::record::Usage;
 
 /// How one call of a chore (`open`, `run` or `close`) ended. Who is to blame differs by variant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +36,10 @@ pub enum Outcome {
     HostFailed {
         message: String,
     },
+    /// The peer ended before the run did.
+    Interrupted {
+        message: String,
+    },
 }
 
 impl Outcome {
@@ -52,7 +57,23 @@ impl Outcome {
             Outcome::TimedOut { .. } => "timed-out",
             Outcome::Cancelled { .. } => "cancelled",
             Outcome::HostFailed { .. } => "host-failed",
+            Outcome::Interrupted { .. } => "interrupted",
         }
+    }
+
+    /// What [`Outcome::word`] and [`Outcome::message`] said; `None` if the word is not known.
+    pub fn from_word(word: &str, message: String) -> Option<Outcome> {
+        Some(match word {
+            "succeeded" => Outcome::Succeeded,
+            "failed" => Outcome::Failed { message },
+            "trapped" => Outcome::Trapped { message },
+            "out-of-memory" => Outcome::OutOfMemory { message },
+            "timed-out" => Outcome::TimedOut { message },
+            "cancelled" => Outcome::Cancelled { message },
+            "host-failed" => Outcome::HostFailed { message },
+            "interrupted" => Outcome::Interrupted { message },
+            _ => return None,
+        })
     }
 
     /// What went wrong; empty if nothing did.
@@ -64,7 +85,8 @@ impl Outcome {
             | Outcome::OutOfMemory { message }
             | Outcome::TimedOut { message }
             | Outcome::Cancelled { message }
-            | Outcome::HostFailed { message } => message,
+            | Outcome::HostFailed { message }
+            | Outcome::Interrupted { message } => message,
         }
     }
 }
@@ -72,12 +94,35 @@ impl Outcome {
 /// A run that ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastRun {
+    /// Its number in the ledger; 0 if there is none.
+    #[serde(default)]
+    pub run: u64,
     pub iteration: u64,
     /// Why it ran: "start", "interval" or "trigger".
     pub reason: String,
     pub started: Timestamp,
     pub elapsed: Duration,
     pub outcome: Outcome,
+    #[serde(default)]
+    pub usage: Usage,
+}
+
+/// Who did something to a chore, and why.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Actor {
+    pub by: String,
+    /// In the words of whoever did it; empty if they had none.
+    pub note: String,
+}
+
+/// A cycle's pause.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PauseStatus {
+    pub since: Timestamp,
+    /// When it ends by itself.
+    pub until: Option<Timestamp>,
+    #[serde(flatten)]
+    pub note: Actor,
 }
 
 /// One cycle of a loaded chore.
@@ -94,6 +139,15 @@ pub struct CycleStatus {
     pub failures: u32,
     pub next: Option<Timestamp>,
     pub last: Option<LastRun>,
+    /// When the run in progress began.
+    pub running_since: Option<Timestamp>,
+    pub pause: Option<PauseStatus>,
+    /// Failures put the next run off until then.
+    pub backing_off_until: Option<Timestamp>,
+    /// How much later than its interval says the next run is, so that peers do not all run at once.
+    pub jitter: Duration,
+    /// The interval was changed while the peer ran, and is not the config's.
+    pub overridden: bool,
 }
 
 /// One chore, as its files and the operator have it.
@@ -120,6 +174,18 @@ pub struct ChoreStatus {
     /// A newer file, or config, that was refused while this version runs.
     pub refused: Option<RefusedFile>,
 }
+
+impl ChoreStatus {
+    /// The cycle that is meant: the one that is named, else "main", else the first.
+    pub fn cycle<'a>(&'a self, named: Option<&'a str>) -> &'a str {
+        let first = self.cycles.first().map_or(MAIN, |cycle| &cycle.name);
+        let has_main = self.cycles.iter().any(|cycle| cycle.name == MAIN);
+        named.unwrap_or(if has_main { MAIN } else { first })
+    }
+}
+
+/// The cycle of a chore that has one.
+const MAIN: &str = "main";
 
 /// A file that does not take over, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,22 +1,51 @@
 //! `chore:peer/log`: a chore's lines in the peer's log. It knows no level but the subscriber's.
 
+use std::collections::VecDeque;
+
 use tracing::{debug, error, info, trace, warn};
 use wasmtime::component::{HasData, Linker};
 
 use crate::bindings::log::{self, Field, Level};
 use crate::capability::cut;
-use crate::limits::{LOG_FIELDS_MAX, LOG_LINE_BYTES_MAX, LOG_LINES_PER_CALL_MAX};
+use crate::limits::{
+    LOG_FIELDS_MAX, LOG_LINE_BYTES_MAX, LOG_LINES_PER_CALL_MAX, RUN_LOG_BYTES_KEPT,
+    RUN_LOG_LINES_KEPT,
+};
 
 /// How much one call has logged. Whose line it is stands in the span that the call runs in.
 #[derive(Default)]
 pub struct Context {
     lines: u64,
+    /// The last lines that were taken, of at most [`RUN_LOG_BYTES_KEPT`] bytes.
+    last: VecDeque<String>,
+    last_bytes: usize,
 }
 
 impl Context {
     /// Lines that the call lost to its limit.
     pub fn dropped(&self) -> u64 {
         self.lines.saturating_sub(LOG_LINES_PER_CALL_MAX)
+    }
+
+    /// All lines, the lost ones too.
+    pub fn lines(&self) -> u64 {
+        self.lines
+    }
+
+    /// The last lines, each with its level.
+    pub fn take_last(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.last).into()
+    }
+
+    fn keep(&mut self, level: Level, line: &str) {
+        let line = cut(line, RUN_LOG_BYTES_KEPT - LEVEL_BYTES_MAX);
+        let line = format!("{} {line}", word(level));
+        self.last_bytes += line.len();
+        self.last.push_back(line);
+        while self.last.len() > RUN_LOG_LINES_KEPT || self.last_bytes > RUN_LOG_BYTES_KEPT {
+            let Some(first) = self.last.pop_front() else { break };
+            self.last_bytes -= first.len();
+        }
     }
 }
 
@@ -35,6 +64,7 @@ impl log::Host for View<'_> {
             return Ok(());
         }
         let line = line(&message, &fields);
+        self.0.keep(level, &line);
         match level {
             Level::Trace => trace!(target: "chore", "{line}"),
             Level::Debug => debug!(target: "chore", "{line}"),
@@ -53,6 +83,19 @@ impl log::Host for View<'_> {
             Level::Warn => tracing::enabled!(target: "chore", tracing::Level::WARN),
             Level::Error => tracing::enabled!(target: "chore", tracing::Level::ERROR),
         })
+    }
+}
+
+/// A level and the space after it.
+const LEVEL_BYTES_MAX: usize = "ERROR ".len();
+
+fn word(level: Level) -> &'static str {
+    match level {
+        Level::Trace => "TRACE",
+        Level::Debug => "DEBUG",
+        Level::Info => "INFO",
+        Level::Warn => "WARN",
+        Level::Error => "ERROR",
     }
 }
 
@@ -86,5 +129,22 @@ mod tests {
         assert_eq!(line("a\nb\u{1b}[2J", &[]), "a b [2J");
         assert_eq!(line("sent", &[field("orders", "3")]), "sent orders=3");
         assert_eq!(line(&"é".repeat(LOG_LINE_BYTES_MAX), &[]).len(), LOG_LINE_BYTES_MAX);
+    }
+
+    #[test]
+    fn the_last_lines_are_kept() {
+        let mut context = Context::default();
+        for i in 0..RUN_LOG_LINES_KEPT + 3 {
+            context.keep(Level::Info, &format!("line {i}"));
+        }
+        let last = context.take_last();
+        assert_eq!((last.len(), last[0].as_str()), (RUN_LOG_LINES_KEPT, "INFO line 3"));
+        let mut context = Context::default();
+        for text in ["a".repeat(10), "b".repeat(2 * RUN_LOG_BYTES_KEPT)] {
+            context.keep(Level::Warn, &text);
+        }
+        let last = context.take_last();
+        assert_eq!(last.len(), 1);
+        assert!(last[0].starts_with("WARN bb") && last[0].len() < RUN_LOG_BYTES_KEPT);
     }
 }

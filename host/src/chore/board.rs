@@ -18,10 +18,13 @@ use crate::cycle::{
     Answer, Control, Cycle, Input, Period, Saved, Schedule, State, Status, Step, WaiterId,
 };
 use crate::limits::{CYCLES_MAX, SCHEDULE_SAVE_EVERY};
-use crate::status::{CycleStatus, LastRun, Outcome, Triggered};
+use crate::status::{Actor, CycleStatus, LastRun, Outcome, PauseStatus, Triggered};
 
 /// Waiters of all boards, so that those of one board can move to another.
 static NEXT_WAITER: AtomicU64 = AtomicU64::new(0);
+
+/// Who triggered a run, at most; others have no name.
+const ASKERS_MAX: usize = 8;
 
 /// Why a control was not carried out.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -37,6 +40,8 @@ pub struct Remembered {
     pub saved: Saved,
     #[serde(default)]
     pub last: Option<LastRun>,
+    #[serde(default)]
+    pub pause: Actor,
 }
 
 impl Remembered {
@@ -82,6 +87,10 @@ struct Entry {
     gives_way: bool,
     /// What the guest did to it, the last of each kind: see `handover`.
     own: Vec<Control>,
+    /// Of the pause that it is in.
+    pause: Actor,
+    /// Who triggered the run that comes.
+    askers: Vec<String>,
 }
 
 impl Board {
@@ -153,6 +162,13 @@ impl Board {
         inner.stopping && inner.cycles.values().all(|entry| entry.stopped)
     }
 
+    /// Who triggered the run that begins now.
+    pub(super) fn take_askers(&self, cycle: &str) -> String {
+        let mut inner = self.lock();
+        let askers = inner.cycles.get_mut(cycle).map(|entry| std::mem::take(&mut entry.askers));
+        askers.unwrap_or_default().join(", ")
+    }
+
     pub(super) fn take_urgent(&self) -> bool {
         std::mem::take(&mut self.lock().urgent)
     }
@@ -190,12 +206,29 @@ impl Board {
         Ok(())
     }
 
+    /// As [`Board::control`], until [`Control::Restart`] or the moment that is given.
+    pub fn pause(
+        &self,
+        cycle: Option<&str>,
+        until: Option<Timestamp>,
+        note: &Actor,
+    ) -> Result<(), ControlError> {
+        self.control(cycle, Control::Pause { until })?;
+        for (name, entry) in &mut self.lock().cycles {
+            if cycle.is_none_or(|cycle| cycle == name) {
+                entry.pause = note.clone();
+            }
+        }
+        Ok(())
+    }
+
     /// Triggers a cycle: "main", or the first, if none is named. The answer comes when the run
     /// begins, or with `wait` when it has ended.
     pub fn trigger(
         &self,
         cycle: Option<&str>,
         wait: bool,
+        by: &str,
     ) -> Result<oneshot::Receiver<Triggered>, ControlError> {
         let mut inner = self.lock();
         let name = match cycle {
@@ -210,6 +243,12 @@ impl Board {
         let id = NEXT_WAITER.fetch_add(1, Ordering::Relaxed);
         inner.waiters.insert(id, answer);
         let waiter = WaiterId(id);
+        if let Some(entry) = inner.cycles.get_mut(&name)
+            && entry.askers.len() < ASKERS_MAX
+            && !entry.askers.iter().any(|asker| asker == by)
+        {
+            entry.askers.push(by.to_owned());
+        }
         let control =
             if wait { Control::TriggerWait { waiter } } else { Control::Trigger { waiter } };
         inner.step(&name, Timestamp::now(), Input::Control(control));
@@ -236,9 +275,9 @@ impl Board {
 
 impl Inner {
     fn add(&mut self, name: &str, schedule: Schedule, now: Timestamp) {
-        let (saved, last) = match self.remembered.get(name).cloned() {
-            Some(Remembered { saved, last }) => (Some(saved), last),
-            None => (None, None),
+        let (saved, last, pause) = match self.remembered.get(name).cloned() {
+            Some(Remembered { saved, last, pause }) => (Some(saved), last, pause),
+            None => (None, None, Actor::default()),
         };
         let cycle = Cycle::new(schedule, saved, now);
         let entry = Entry {
@@ -248,6 +287,8 @@ impl Inner {
             removed: false,
             gives_way: false,
             own: Vec::new(),
+            pause,
+            askers: Vec::new(),
         };
         self.cycles.insert(name.to_owned(), entry);
         if self.held {
@@ -315,7 +356,8 @@ fn triggered(answer: Answer, last: Option<&LastRun>) -> Triggered {
 
 impl Entry {
     fn remembered(&self) -> Remembered {
-        Remembered { saved: self.cycle.saved(), last: self.last.clone() }
+        let (saved, last, pause) = (self.cycle.saved(), self.last.clone(), self.pause.clone());
+        Remembered { saved, last, pause }
     }
 
     fn status(&self, name: &str) -> CycleStatus {
@@ -328,6 +370,18 @@ impl Entry {
             failures: status.failures,
             next: status.next_due,
             last: self.last.clone(),
+            running_since: match status.state {
+                State::Running { since, .. } | State::Stopping { since, .. } => Some(since),
+                _ => None,
+            },
+            pause: status.paused_since.map(|since| PauseStatus {
+                since,
+                until: status.paused_until,
+                note: self.pause.clone(),
+            }),
+            backing_off_until: status.backing_off_until,
+            jitter: status.jitter,
+            overridden: status.overridden,
         }
     }
 }

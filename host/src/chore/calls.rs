@@ -15,6 +15,7 @@ use crate::clock::Timestamp;
 use crate::cycle::{Run, RunReason, Schedule};
 use crate::error::chain;
 use crate::kademlia::Kademlia;
+use crate::ledger::Ledger;
 use crate::limits::{CLOSE_TIMEOUT, OPEN_TIMEOUT};
 use crate::memory::Memory;
 use crate::meters::Meters;
@@ -29,6 +30,10 @@ use crate::transport::Transport;
 pub struct Spec {
     pub name: ChoreName,
     pub version: String,
+    /// SHA-256 of the component, hexadecimal.
+    pub digest: String,
+    /// Counts replacements of the chore.
+    pub generation: u64,
     pub program: Program,
     /// What the guest reads.
     pub settings: Arc<Vec<(String, String)>>,
@@ -55,6 +60,7 @@ pub struct Services {
     pub sql: Sql,
     pub memory: Memory,
     pub meters: Meters,
+    pub ledger: Ledger,
     pub orders: Option<Orders>,
     pub kademlia: Option<Arc<dyn Kademlia>>,
     pub transport: Option<Transport>,
@@ -65,6 +71,14 @@ pub struct Services {
 pub(super) struct Signals {
     pub wind_down: CancellationToken,
     pub interrupt: CancellationToken,
+}
+
+/// A run that has ended, and what it said.
+pub(super) struct Finished {
+    pub last: LastRun,
+    /// The last lines that it logged.
+    pub log: Vec<String>,
+    pub log_lines: u64,
 }
 
 pub(super) fn reason(reason: RunReason) -> &'static str {
@@ -98,8 +112,9 @@ pub(super) async fn run(
     board: Arc<Board>,
     cycle: String,
     run: Run,
+    number: u64,
     signals: Signals,
-) -> LastRun {
+) -> Finished {
     let started = Timestamp::now();
     let clock = Instant::now();
     // How long the run may take is measured on the clock that nobody sets.
@@ -116,15 +131,20 @@ pub(super) async fn run(
         deadline: run.deadline.as_nanos(),
         extensions: Vec::new(),
     };
-    let done = spec.program.run(call(&spec, &board, deadline, &signals), tick).await;
+    let mut done = spec.program.run(call(&spec, &board, deadline, &signals), tick).await;
+    let (usage, log_lines) = (done.usage, done.log_lines);
+    let log = std::mem::take(&mut done.log);
     let outcome = judge(&spec, done, deadline, &signals).await;
-    LastRun {
+    let last = LastRun {
+        run: number,
         iteration: run.iteration,
         reason: reason(run.reason).to_owned(),
         started,
         elapsed: clock.elapsed(),
         outcome,
-    }
+        usage,
+    };
+    Finished { last, log, log_lines }
 }
 
 fn call(spec: &Arc<Spec>, board: &Arc<Board>, deadline: Instant, signals: &Signals) -> Call {

@@ -9,23 +9,33 @@ use super::output::Out;
 use super::show::{DIGEST_CHARS, elapsed, plain};
 use crate::control::Client;
 use crate::peer::Home;
-use crate::status::{Build, Change, ChangeKind};
+use crate::status::{Actor, Build, Change, ChangeKind};
 
 pub(super) async fn reload(
     out: &Out,
     home: &Home,
     name: Option<&str>,
     force: bool,
+    actor: Actor,
 ) -> Result<u8, Error> {
-    show(out, &Client::connect(home).await?.reload(name, force).await?)
+    show(out, &Client::connect(home).await?.act(actor).reload(name, force).await?)
 }
 
-pub(super) async fn unload(out: &Out, home: &Home, name: &str) -> Result<u8, Error> {
-    show(out, &Client::connect(home).await?.unload(name).await?)
+pub(super) async fn unload(out: &Out, home: &Home, name: &str, actor: Actor) -> Result<u8, Error> {
+    show(out, &Client::connect(home).await?.act(actor).unload(name).await?)
 }
 
-pub(super) async fn load(out: &Out, home: &Home, name: &str) -> Result<u8, Error> {
-    show(out, &Client::connect(home).await?.load(name).await?)
+pub(super) async fn load(out: &Out, home: &Home, name: &str, actor: Actor) -> Result<u8, Error> {
+    show(out, &Client::connect(home).await?.act(actor).load(name).await?)
+}
+
+/// That it went back is what was asked for.
+pub(super) async fn go_back(out: &Out, home: &Home, name: &str, actor: Actor) -> Result<u8, Error> {
+    let changes = Client::connect(home).await?.act(actor).go_back(name).await?;
+    let views: Vec<ChangeView> = changes.iter().map(ChangeView::from).collect();
+    out.show(&views, || changes.iter().map(line).collect::<Vec<_>>().join("\n"))?;
+    let went = |change: &Change| change.kind == ChangeKind::WentBack;
+    Ok(u8::from(!changes.iter().any(went)))
 }
 
 /// Fails if something was refused or gone back from.

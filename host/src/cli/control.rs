@@ -8,7 +8,7 @@ use super::{Error, Target};
 use crate::clock::Timestamp;
 use crate::control::{Client, Command};
 use crate::peer::Home;
-use crate::status::{ChoreStatus, Triggered};
+use crate::status::{Actor, ChoreStatus, Triggered};
 
 /// How alike two names must be, from 0 to 1, to ask whether one was meant for the other.
 const LIKENESS_MIN: f64 = 0.7;
@@ -44,9 +44,10 @@ pub(super) async fn trigger(
     home: &Home,
     target: &Target,
     wait: bool,
+    actor: Actor,
 ) -> Result<u8, Error> {
     let (name, cycle) = (&target.name, target.cycle.as_deref());
-    match Client::connect(home).await?.trigger(name, cycle, wait).await? {
+    match Client::connect(home).await?.act(actor).trigger(name, cycle, wait).await? {
         Triggered::Began { iteration } => {
             let value = json!({ "chore": name, "triggered": "began", "iteration": iteration });
             out.show(&value, || format!("run {iteration} of {name} began"))?;
@@ -67,9 +68,11 @@ pub(super) async fn command(
     home: &Home,
     command: Command,
     target: &Target,
+    actor: Actor,
 ) -> Result<u8, Error> {
     let (name, word) = (&target.name, command.word());
-    Client::connect(home).await?.command(command, name, target.cycle.as_deref()).await?;
+    let mut client = Client::connect(home).await?.act(actor);
+    client.command(command, name, target.cycle.as_deref()).await?;
     let value = json!({ "chore": name, "cycle": target.cycle, "done": word });
     out.show(&value, || format!("{word} {name}: done"))?;
     Ok(0)

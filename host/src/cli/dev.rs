@@ -159,7 +159,7 @@ impl Session<'_> {
 
     async fn pause(&mut self) -> Result<(), CliError> {
         let Some(name) = &self.name else { return self.out.tell("nothing is built yet") };
-        let command = if self.paused { Command::Restart } else { Command::Pause };
+        let command = if self.paused { Command::Restart } else { Command::Pause { until: None } };
         if let Err(err) = self.client().await?.command(command, name, None).await {
             return self.out.tell(&show::plain(&chain(&err)));
         }

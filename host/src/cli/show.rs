@@ -36,14 +36,28 @@ struct CycleView<'a> {
     state: &'a str,
     iteration: u64,
     failures: u32,
-    /// RFC 3339.
+    /// RFC 3339, as the others.
     next: Option<String>,
     last: Option<RunView<'a>>,
+    running_since: Option<String>,
+    pause: Option<PauseView<'a>>,
+    backing_off_until: Option<String>,
+    overridden: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct PauseView<'a> {
+    /// RFC 3339.
+    since: String,
+    until: Option<String>,
+    by: &'a str,
+    note: &'a str,
 }
 
 /// A run that ended, as `--json` shows it.
 #[derive(Debug, Serialize)]
 pub(super) struct RunView<'a> {
+    run: u64,
     outcome: &'a str,
     message: &'a str,
     iteration: u64,
@@ -81,6 +95,15 @@ impl<'a> From<&'a CycleStatus> for CycleView<'a> {
             failures: cycle.failures,
             next: cycle.next.map(rfc3339),
             last: cycle.last.as_ref().map(RunView::from),
+            running_since: cycle.running_since.map(rfc3339),
+            pause: cycle.pause.as_ref().map(|pause| PauseView {
+                since: rfc3339(pause.since),
+                until: pause.until.map(rfc3339),
+                by: &pause.note.by,
+                note: &pause.note.note,
+            }),
+            backing_off_until: cycle.backing_off_until.map(rfc3339),
+            overridden: cycle.overridden,
         }
     }
 }
@@ -88,6 +111,7 @@ impl<'a> From<&'a CycleStatus> for CycleView<'a> {
 impl<'a> From<&'a LastRun> for RunView<'a> {
     fn from(run: &'a LastRun) -> RunView<'a> {
         RunView {
+            run: run.run,
             outcome: run.outcome.word(),
             message: run.outcome.message(),
             iteration: run.iteration,
@@ -133,13 +157,13 @@ pub(super) fn chores(chores: &[ChoreStatus], now: Timestamp) -> String {
             of_chore = [const { String::new() }; 5];
         }
     }
-    let notes: Vec<String> = chores.iter().flat_map(notes).collect();
+    let notes: Vec<String> = chores.iter().flat_map(|chore| notes(chore, now)).collect();
     let below = if notes.is_empty() { String::new() } else { format!("\n\n{}", notes.join("\n")) };
     format!("{}{below}", table(&rows))
 }
 
 /// What the table has no room for: why something is not loaded, not replaced, or watched.
-fn notes(chore: &ChoreStatus) -> Vec<String> {
+fn notes(chore: &ChoreStatus, now: Timestamp) -> Vec<String> {
     let name = plain(&chore.name);
     let mut notes = Vec::new();
     if !chore.reason.is_empty() {
@@ -148,6 +172,11 @@ fn notes(chore: &ChoreStatus) -> Vec<String> {
     if let Some(refused) = &chore.refused {
         notes.push(format!("{name}: {}", refusal(refused)));
     }
+    for cycle in &chore.cycles {
+        notes.extend(
+            pause(cycle, now).map(|pause| format!("{name}: {} {pause}", plain(&cycle.name))),
+        );
+    }
     if chore.watched_runs_left > 0 {
         notes.push(format!(
             "{name}: new, {}: if one fails, the last good version is gone back to",
@@ -155,6 +184,22 @@ fn notes(chore: &ChoreStatus) -> Vec<String> {
         ));
     }
     notes
+}
+
+/// "paused by alice 2h 3m ago, ends in 10m: satellite maintenance".
+fn pause(cycle: &CycleStatus, now: Timestamp) -> Option<String> {
+    let pause = cycle.pause.as_ref()?;
+    let by = match pause.note.by.as_str() {
+        "" => String::new(),
+        by => format!(" by {}", plain(by)),
+    };
+    let ends = pause.until.map(|until| format!(", ends {}", relative(until, now)));
+    let note = match pause.note.note.as_str() {
+        "" => String::new(),
+        note => format!(": {}", plain(note)),
+    };
+    let since = relative(pause.since, now);
+    Some(format!("paused{by} {since}{}{note}", ends.unwrap_or_default()))
 }
 
 fn watched(runs_left: u32) -> String {

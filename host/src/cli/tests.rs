@@ -7,6 +7,7 @@ use clap::CommandFactory;
 use super::show::*;
 use super::*;
 use crate::clock::Timestamp;
+use crate::record::Usage;
 use crate::status::{
     Build, Change, ChangeKind, ChoreStatus, CycleStatus, LastRun, Outcome, Phase, RefusedFile,
 };
@@ -129,16 +130,23 @@ fn cycle(name: &str, last: Option<LastRun>) -> CycleStatus {
         failures: 0,
         next: last.is_some().then(|| NOW.plus(Duration::from_secs(60))),
         last,
+        running_since: None,
+        pause: None,
+        backing_off_until: None,
+        jitter: Duration::ZERO,
+        overridden: false,
     }
 }
 
 fn last(outcome: Outcome) -> LastRun {
     LastRun {
+        run: 3,
         iteration: 7,
         reason: "interval".into(),
         started: NOW.minus(Duration::from_secs(62)),
         elapsed: Duration::from_secs(2),
         outcome,
+        usage: Usage::default(),
     }
 }
 
@@ -231,8 +239,9 @@ fn the_json_of_chores() {
     let expected = serde_json::json!({
         "name": "main", "interval": "1h", "state": "idle", "iteration": 7, "failures": 0,
         "next": "2023-11-14T22:14:20.000Z",
+        "running_since": null, "pause": null, "backing_off_until": null, "overridden": false,
         "last": {
-            "outcome": "failed", "message": "no\nroute", "iteration": 7, "reason": "interval",
+            "run": 3, "outcome": "failed", "message": "no\nroute", "iteration": 7, "reason": "interval",
             "started": "2023-11-14T22:12:18.000Z", "elapsed_seconds": 2.0,
         },
     });

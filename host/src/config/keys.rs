@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::document::{Key, Kind, Otherwise, Section};
 use crate::limits::{
     CHORE_MEMORY_BYTES_MAX, CHORE_MEMORY_BYTES_MIN, COMPILATIONS_AT_ONCE_MAX, CYCLE_INTERVAL_MAX,
-    GRACE_MAX, PROBATION_RUNS_MAX, SHUTDOWN_BUDGET_MAX,
+    GRACE_MAX, LEDGER_KEEP_ROWS_MAX, PROBATION_RUNS_MAX, SHUTDOWN_BUDGET_MAX,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -160,6 +160,25 @@ pub const SECTIONS: &[Section] = &[
         help: "What happens after failures, unless a chore's own NAME.toml says otherwise.",
         decides: false,
         keys: &[BACKOFF_FIRST, BACKOFF_MAX_MULTIPLE],
+    },
+    Section {
+        name: "ledger",
+        help: "What is remembered of each run: when, why, how it ended, and what it used.",
+        decides: false,
+        keys: &[
+            Key {
+                name: "keep",
+                kind: Kind::Duration { min: HOUR, max: CYCLE_INTERVAL_MAX },
+                otherwise: Otherwise::Is("\"720h\""),
+                help: "How long.",
+            },
+            Key {
+                name: "keep-runs",
+                kind: Kind::Integer { min: 0, max: LEDGER_KEEP_ROWS_MAX as i64 },
+                otherwise: Otherwise::Is("10000"),
+                help: "How many runs of each cycle at most, the last ones. 0: nothing is remembered.",
+            },
+        ],
     },
     Section {
         name: "log",

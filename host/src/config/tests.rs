@@ -53,6 +53,9 @@ fn every_key_is_read() {
         limits = { memory = "32MiB", grace = "0s" }
         failure.backoff-first = "0s"
         failure.backoff-max-multiple = 0
+        [ledger]
+        keep = "1d"
+        keep-runs = 7
         [log]
         level = "debug"
         format = "json"
@@ -77,6 +80,7 @@ fn every_key_is_read() {
             limits: Limits { memory: 32 << 20, grace: Duration::ZERO },
             failure: Failure { backoff_first: Duration::ZERO, backoff_max_multiple: 0 },
         },
+        ledger: Ledger { keep: Duration::from_secs(86400), keep_runs: 7 },
         log: Log { level: LogLevel::Debug, format: LogFormat::Json },
     };
     assert_eq!(config.unwrap(), expected);

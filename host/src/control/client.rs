@@ -21,7 +21,9 @@ use crate::limits::{
     SOCKET_PATH_BYTES_MAX,
 };
 use crate::peer::Home;
-use crate::status::{Change, PeerStatus, Triggered};
+use crate::record::{Entry, Query, RunRecord};
+use crate::status::{Actor, Change, PeerStatus, Triggered};
+use crate::why::{Moment, Why};
 
 /// How much of an answer that is not ours an error repeats, in characters.
 const QUOTE_CHARS_MAX: usize = 200;
@@ -53,6 +55,7 @@ pub enum ClientError {
 /// A connection to the peer of one home.
 pub struct Client {
     requests: SendRequest<Empty<Bytes>>,
+    actor: Actor,
     _driver: AbortOnDropHandle<()>,
 }
 
@@ -78,7 +81,13 @@ impl Client {
             .map_err(|source| ClientError::Broken { operation: operation(), source })?;
         // Whatever breaks the connection also fails the request, which reports it.
         let driver = tokio::spawn(async move { drop(connection.await) });
-        Ok(Client { requests, _driver: AbortOnDropHandle::new(driver) })
+        Ok(Client { requests, actor: Actor::default(), _driver: AbortOnDropHandle::new(driver) })
+    }
+
+    /// From here on, in the name of `actor`.
+    pub fn act(mut self, actor: Actor) -> Client {
+        self.actor = actor;
+        self
     }
 
     pub async fn status(&mut self) -> Result<PeerStatus, ClientError> {
@@ -92,6 +101,40 @@ impl Client {
         Ok(String::from_utf8_lossy(&body).into_owned())
     }
 
+    /// What the ledger has, the newest first.
+    pub async fn history(&mut self, query: &Query) -> Result<Vec<Entry>, ClientError> {
+        let mut path = Question::new("/history");
+        path.add("chore", query.chore.as_deref());
+        path.add("cycle", query.cycle.as_deref());
+        path.add("before", query.before.map(|time| time.as_nanos()));
+        path.add("outcome", query.outcome.as_deref());
+        path.add("runs", query.runs.then_some(true));
+        path.add("limit", Some(query.limit));
+        let body = self.request(Method::GET, &path.0, CONTROL_TIMEOUT, "history").await?;
+        parse("history", &body)
+    }
+
+    pub async fn run(&mut self, run: u64) -> Result<RunRecord, ClientError> {
+        let (path, operation) = (format!("/runs/{run}"), format!("run {run}"));
+        let body = self.request(Method::GET, &path, CONTROL_TIMEOUT, &operation).await?;
+        parse(&operation, &body)
+    }
+
+    pub async fn why(
+        &mut self,
+        chore: &str,
+        cycle: Option<&str>,
+        moment: Option<Moment>,
+    ) -> Result<Why, ClientError> {
+        let mut path = Question::of(chore, "why");
+        path.add("cycle", cycle);
+        path.add("from", moment.map(|moment| moment.from.as_nanos()));
+        path.add("to", moment.map(|moment| moment.to.as_nanos()));
+        let operation = format!("why {chore}");
+        let body = self.request(Method::GET, &path.0, CONTROL_TIMEOUT, &operation).await?;
+        parse(&operation, &body)
+    }
+
     /// Answers when the run begins, or with `wait` when it has ended; at most a day later.
     pub async fn trigger(
         &mut self,
@@ -100,15 +143,14 @@ impl Client {
         wait: bool,
     ) -> Result<Triggered, ClientError> {
         let operation = format!("trigger {chore}");
-        let mut path = path(chore, "trigger", cycle);
-        if wait {
-            path.push_str(if cycle.is_some() { "&wait=true" } else { "?wait=true" });
-        }
-        let body = self.request(Method::POST, &path, CONTROL_TRIGGER_TIMEOUT, &operation).await?;
+        let mut path = self.post(chore, "trigger");
+        path.add("cycle", cycle);
+        path.add("wait", wait.then_some(true));
+        let body = self.request(Method::POST, &path.0, CONTROL_TRIGGER_TIMEOUT, &operation).await?;
         parse(&operation, &body)
     }
 
-    /// Pauses, restarts or cancels one cycle, or all cycles of a chore.
+    /// Of one cycle, or of all cycles of a chore.
     pub async fn command(
         &mut self,
         command: Command,
@@ -116,8 +158,14 @@ impl Client {
         cycle: Option<&str>,
     ) -> Result<(), ClientError> {
         let operation = format!("{} {chore}", command.word());
-        let path = path(chore, command.word(), cycle);
-        self.request(Method::POST, &path, CONTROL_TIMEOUT, &operation).await.map(drop)
+        let mut path = self.post(chore, command.word());
+        path.add("cycle", cycle);
+        match command {
+            Command::Pause { until } => path.add("until", until.map(|until| until.as_nanos())),
+            Command::Interval(interval) => path.add("interval", Some(interval)),
+            Command::Restart | Command::Cancel => {}
+        }
+        self.request(Method::POST, &path.0, CONTROL_TIMEOUT, &operation).await.map(drop)
     }
 
     /// Of one chore, or of all.
@@ -126,20 +174,35 @@ impl Client {
         chore: Option<&str>,
         force: bool,
     ) -> Result<Vec<Change>, ClientError> {
-        let query = if force { "?force=true" } else { "" };
-        let (path, operation) = match chore {
-            Some(chore) => (path(chore, "reload", None), format!("reload {chore}")),
-            None => ("/reload".to_owned(), "reload".to_owned()),
+        let (mut path, operation) = match chore {
+            Some(chore) => (self.post(chore, "reload"), format!("reload {chore}")),
+            None => (self.acting(Question::new("/reload")), "reload".to_owned()),
         };
-        self.change(&format!("{path}{query}"), &operation).await
+        path.add("force", force.then_some(true));
+        self.change(&path.0, &operation).await
     }
 
     pub async fn unload(&mut self, chore: &str) -> Result<Vec<Change>, ClientError> {
-        self.change(&path(chore, "unload", None), &format!("unload {chore}")).await
+        self.change(&self.post(chore, "unload").0, &format!("unload {chore}")).await
     }
 
     pub async fn load(&mut self, chore: &str) -> Result<Vec<Change>, ClientError> {
-        self.change(&path(chore, "load", None), &format!("load {chore}")).await
+        self.change(&self.post(chore, "load").0, &format!("load {chore}")).await
+    }
+
+    pub async fn go_back(&mut self, chore: &str) -> Result<Vec<Change>, ClientError> {
+        self.change(&self.post(chore, "go-back").0, &format!("go back {chore}")).await
+    }
+
+    fn post(&self, chore: &str, word: &str) -> Question {
+        self.acting(Question::of(chore, word))
+    }
+
+    fn acting(&self, mut path: Question) -> Question {
+        let said = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+        path.add("by", said(&self.actor.by));
+        path.add("note", said(&self.actor.note));
+        path
     }
 
     async fn change(&mut self, path: &str, operation: &str) -> Result<Vec<Change>, ClientError> {
@@ -208,14 +271,23 @@ fn parse<T: DeserializeOwned>(operation: &str, body: &[u8]) -> Result<T, ClientE
         .map_err(|err| ClientError::Answer { operation: operation.to_owned(), source: err.into() })
 }
 
-/// Names come from a command line and may be anything.
-fn path(chore: &str, word: &str, cycle: Option<&str>) -> String {
-    let mut path = format!("/chores/{}/{word}", encode(chore));
-    if let Some(cycle) = cycle {
-        path.push_str("?cycle=");
-        path.push_str(&encode(cycle));
+/// A path and what stands after its `?`. Names come from a command line and may be anything.
+struct Question(String);
+
+impl Question {
+    fn new(path: &str) -> Question {
+        Question(path.to_owned())
     }
-    path
+
+    fn of(chore: &str, word: &str) -> Question {
+        Question(format!("/chores/{}/{word}", encode(chore)))
+    }
+
+    fn add(&mut self, key: &str, value: Option<impl ToString>) {
+        let Some(value) = value else { return };
+        let mark = if self.0.contains('?') { '&' } else { '?' };
+        self.0.push_str(&format!("{mark}{key}={}", encode(&value.to_string())));
+    }
 }
 
 /// Percent-encodes all but the characters that RFC 3986 calls unreserved. A segment of dots would

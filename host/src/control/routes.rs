@@ -2,7 +2,7 @@
 //! know no socket.
 
 use axum::extract::rejection::{PathRejection, QueryRejection};
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -10,40 +10,64 @@ use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 
 use super::{Command, Controls};
+use crate::clock::Timestamp;
+use crate::cycle::Interval;
 use crate::error::chain;
+use crate::name::cut;
 use crate::peer::ControlError;
-use crate::status::Change;
+use crate::record::{Entry, Query, RunRecord};
+use crate::status::{Actor, Change};
+use crate::why::{Moment, Why};
 
 pub(super) fn router<C: Controls>(controls: C) -> Router {
-    let mut router = Router::new()
+    Router::new()
         .route("/status", get(status::<C>))
         .route("/metrics", get(metrics::<C>))
+        .route("/history", get(history::<C>))
+        .route("/runs/{run}", get(run::<C>))
+        .route("/chores/{name}/why", get(why::<C>))
         .route("/chores/{name}/trigger", post(trigger::<C>))
+        .route("/chores/{name}/pause", post(pause::<C>))
+        .route("/chores/{name}/restart", post(restart::<C>))
+        .route("/chores/{name}/cancel", post(cancel::<C>))
+        .route("/chores/{name}/interval", post(interval::<C>))
         .route("/reload", post(reload_all::<C>))
         .route("/chores/{name}/reload", post(reload::<C>))
         .route("/chores/{name}/unload", post(unload::<C>))
-        .route("/chores/{name}/load", post(load::<C>));
-    for command in Command::ALL {
-        let handler =
-            async move |State(controls): State<C>, name: Name, query: Asked<CycleQuery>| {
-                let (name, query) = (name?, query?);
-                let cycle = query.cycle.as_deref();
-                controls.command(command, &name, cycle).await.map_err(Refusal::from)?;
-                Ok::<_, Refusal>(StatusCode::NO_CONTENT)
-            };
-        router = router.route(&format!("/chores/{{name}}/{}", command.word()), post(handler));
-    }
-    router.fallback(unknown).method_not_allowed_fallback(not_allowed).with_state(controls)
+        .route("/chores/{name}/load", post(load::<C>))
+        .route("/chores/{name}/go-back", post(go_back::<C>))
+        .fallback(unknown)
+        .method_not_allowed_fallback(not_allowed)
+        .with_state(controls)
 }
 
 type Name = Result<Path<String>, PathRejection>;
-type Asked<T> = Result<Query<T>, QueryRejection>;
+type Asked<T> = Result<axum::extract::Query<T>, QueryRejection>;
+
+/// Without a name, it is somebody who may open the socket.
+fn actor(by: &str, note: &str) -> Actor {
+    let by = if by.is_empty() { "the owner of the peer" } else { by };
+    Actor { by: cut(by), note: cut(note) }
+}
 
 /// What `?` says; anything else in it is a typing error.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct ActorQuery {
+    #[serde(default)]
+    by: String,
+    #[serde(default)]
+    note: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct CycleQuery {
     cycle: Option<String>,
+    #[serde(default)]
+    by: String,
+    #[serde(default)]
+    note: String,
 }
 
 #[derive(Deserialize)]
@@ -52,6 +76,32 @@ struct TriggerQuery {
     cycle: Option<String>,
     #[serde(default)]
     wait: bool,
+    #[serde(default)]
+    by: String,
+    #[serde(default)]
+    note: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PauseQuery {
+    cycle: Option<String>,
+    until: Option<Timestamp>,
+    #[serde(default)]
+    by: String,
+    #[serde(default)]
+    note: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct IntervalQuery {
+    cycle: Option<String>,
+    interval: Interval,
+    #[serde(default)]
+    by: String,
+    #[serde(default)]
+    note: String,
 }
 
 #[derive(Deserialize)]
@@ -59,6 +109,88 @@ struct TriggerQuery {
 struct ReloadQuery {
     #[serde(default)]
     force: bool,
+    #[serde(default)]
+    by: String,
+    #[serde(default)]
+    note: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WhyQuery {
+    cycle: Option<String>,
+    from: Option<Timestamp>,
+    to: Option<Timestamp>,
+}
+
+async fn history<C: Controls>(
+    State(controls): State<C>,
+    query: Asked<Query>,
+) -> Result<Json<Vec<Entry>>, Refusal> {
+    Ok(Json(controls.history(query?.0).await?))
+}
+
+async fn run<C: Controls>(
+    State(controls): State<C>,
+    run: Result<Path<u64>, PathRejection>,
+) -> Result<Json<RunRecord>, Refusal> {
+    Ok(Json(controls.run(run?.0).await?))
+}
+
+async fn why<C: Controls>(
+    State(controls): State<C>,
+    name: Name,
+    query: Asked<WhyQuery>,
+) -> Result<Json<Why>, Refusal> {
+    let (name, WhyQuery { cycle, from, to }) = (name?, query?.0);
+    let moment = from.map(|from| Moment { from, to: to.unwrap_or(from).max(from) });
+    Ok(Json(controls.why(&name, cycle.as_deref(), moment).await?))
+}
+
+async fn pause<C: Controls>(
+    State(controls): State<C>,
+    name: Name,
+    query: Asked<PauseQuery>,
+) -> Result<StatusCode, Refusal> {
+    let PauseQuery { cycle, until, by, note } = query?.0;
+    command(&controls.acting(actor(&by, &note)), name, cycle, Command::Pause { until }).await
+}
+
+async fn restart<C: Controls>(
+    State(controls): State<C>,
+    name: Name,
+    query: Asked<CycleQuery>,
+) -> Result<StatusCode, Refusal> {
+    let CycleQuery { cycle, by, note } = query?.0;
+    command(&controls.acting(actor(&by, &note)), name, cycle, Command::Restart).await
+}
+
+async fn cancel<C: Controls>(
+    State(controls): State<C>,
+    name: Name,
+    query: Asked<CycleQuery>,
+) -> Result<StatusCode, Refusal> {
+    let CycleQuery { cycle, by, note } = query?.0;
+    command(&controls.acting(actor(&by, &note)), name, cycle, Command::Cancel).await
+}
+
+async fn interval<C: Controls>(
+    State(controls): State<C>,
+    name: Name,
+    query: Asked<IntervalQuery>,
+) -> Result<StatusCode, Refusal> {
+    let IntervalQuery { cycle, interval, by, note } = query?.0;
+    command(&controls.acting(actor(&by, &note)), name, cycle, Command::Interval(interval)).await
+}
+
+async fn command<C: Controls>(
+    controls: &C,
+    name: Name,
+    cycle: Option<String>,
+    command: Command,
+) -> Result<StatusCode, Refusal> {
+    controls.command(command, &name?, cycle.as_deref()).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 async fn status<C: Controls>(State(controls): State<C>) -> Response {
@@ -74,8 +206,9 @@ async fn trigger<C: Controls>(
     name: Name,
     query: Asked<TriggerQuery>,
 ) -> Result<Response, Refusal> {
-    let (name, query) = (name?, query?);
-    let triggered = controls.trigger(&name, query.cycle.as_deref(), query.wait).await?;
+    let (name, TriggerQuery { cycle, wait, by, note }) = (name?, query?.0);
+    let controls = controls.acting(actor(&by, &note));
+    let triggered = controls.trigger(&name, cycle.as_deref(), wait).await?;
     Ok(Json(triggered).into_response())
 }
 
@@ -83,7 +216,8 @@ async fn reload_all<C: Controls>(
     State(controls): State<C>,
     query: Asked<ReloadQuery>,
 ) -> Result<Json<Vec<Change>>, Refusal> {
-    Ok(Json(controls.reload(None, query?.force).await?))
+    let ReloadQuery { force, by, note } = query?.0;
+    Ok(Json(controls.acting(actor(&by, &note)).reload(None, force).await?))
 }
 
 async fn reload<C: Controls>(
@@ -91,21 +225,35 @@ async fn reload<C: Controls>(
     name: Name,
     query: Asked<ReloadQuery>,
 ) -> Result<Json<Vec<Change>>, Refusal> {
-    Ok(Json(controls.reload(Some(&name?), query?.force).await?))
+    let ReloadQuery { force, by, note } = query?.0;
+    Ok(Json(controls.acting(actor(&by, &note)).reload(Some(&name?), force).await?))
 }
 
 async fn unload<C: Controls>(
     State(controls): State<C>,
     name: Name,
+    query: Asked<ActorQuery>,
 ) -> Result<Json<Vec<Change>>, Refusal> {
-    Ok(Json(controls.unload(&name?).await?))
+    let ActorQuery { by, note } = query?.0;
+    Ok(Json(controls.acting(actor(&by, &note)).unload(&name?).await?))
 }
 
 async fn load<C: Controls>(
     State(controls): State<C>,
     name: Name,
+    query: Asked<ActorQuery>,
 ) -> Result<Json<Vec<Change>>, Refusal> {
-    Ok(Json(controls.load(&name?).await?))
+    let ActorQuery { by, note } = query?.0;
+    Ok(Json(controls.acting(actor(&by, &note)).load(&name?).await?))
+}
+
+async fn go_back<C: Controls>(
+    State(controls): State<C>,
+    name: Name,
+    query: Asked<ActorQuery>,
+) -> Result<Json<Vec<Change>>, Refusal> {
+    let ActorQuery { by, note } = query?.0;
+    Ok(Json(controls.acting(actor(&by, &note)).go_back(&name?).await?))
 }
 
 async fn unknown() -> Refusal {
@@ -133,11 +281,13 @@ impl IntoResponse for Refusal {
 impl From<ControlError> for Refusal {
     fn from(err: ControlError) -> Refusal {
         let code = match err {
-            ControlError::UnknownChore { .. } | ControlError::UnknownCycle { .. } => {
-                StatusCode::NOT_FOUND
+            ControlError::UnknownChore { .. }
+            | ControlError::UnknownCycle { .. }
+            | ControlError::UnknownRun(_) => StatusCode::NOT_FOUND,
+            ControlError::Refused { .. } | ControlError::NothingToGoBackTo(_) => {
+                StatusCode::CONFLICT
             }
-            ControlError::Refused { .. } => StatusCode::CONFLICT,
-            ControlError::Folder(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            ControlError::Folder(_) | ControlError::Ledger(_) => StatusCode::INTERNAL_SERVER_ERROR,
             ControlError::Stopped => StatusCode::SERVICE_UNAVAILABLE,
         };
         Refusal(code, chain(&err))

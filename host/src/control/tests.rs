@@ -17,8 +17,9 @@ use super::client::encode;
 use super::*;
 use crate::clock::Timestamp;
 use crate::peer::Home;
+use crate::record::{Entry, Query, RunRecord, Usage};
 use crate::status::{
-    Build, ChangeKind, ChoreStatus, CycleStatus, LastRun, Outcome, Phase, RefusedFile,
+    Actor, Build, ChangeKind, ChoreStatus, CycleStatus, LastRun, Outcome, Phase, RefusedFile,
 };
 
 /// Longest that a test waits for anything.
@@ -52,11 +53,13 @@ impl FakePeer {
 
 fn run(outcome: Outcome) -> LastRun {
     LastRun {
+        run: 3,
         iteration: 7,
         reason: "trigger".into(),
         started: Timestamp::from_nanos(5),
         elapsed: Duration::from_millis(12),
         outcome,
+        usage: Usage::default(),
     }
 }
 
@@ -69,6 +72,11 @@ fn peer_status() -> PeerStatus {
         failures: 1,
         next: Some(Timestamp::from_nanos(9)),
         last: Some(run(Outcome::Failed { message: "no \"luck\"".into() })),
+        running_since: None,
+        pause: None,
+        backing_off_until: None,
+        jitter: Duration::ZERO,
+        overridden: false,
     };
     let chore = ChoreStatus {
         name: "sender".into(),
@@ -112,7 +120,59 @@ fn change() -> Change {
     }
 }
 
+fn entry() -> Entry {
+    Entry::Run(RunRecord {
+        run: 3,
+        chore: "sender".into(),
+        cycle: "main".into(),
+        version: "1.0.0".into(),
+        digest: "ab".repeat(32),
+        generation: 1,
+        iteration: 7,
+        reason: "trigger".into(),
+        by: "alice".into(),
+        due: Timestamp::from_nanos(4),
+        slot: None,
+        started: Timestamp::from_nanos(5),
+        elapsed: Some(Duration::from_millis(12)),
+        outcome: Some(Outcome::Failed { message: "no \"luck\"".into() }),
+        usage: Usage { cpu: Duration::from_millis(3), memory_bytes: 9 },
+        log: vec!["INFO one".into()],
+        log_lines: 1,
+    })
+}
+
 impl Controls for FakePeer {
+    fn acting(&self, actor: Actor) -> FakePeer {
+        if actor.by != "the owner of the peer" {
+            self.note(format!("as {} ({})", actor.by, actor.note));
+        }
+        self.clone()
+    }
+
+    async fn history(&self, query: Query) -> Result<Vec<Entry>, ControlError> {
+        self.note(format!("history {query:?}"));
+        Ok(vec![entry()])
+    }
+
+    async fn run(&self, run: u64) -> Result<RunRecord, ControlError> {
+        match entry() {
+            Entry::Run(record) if record.run == run => Ok(record),
+            _ => Err(ControlError::UnknownRun(run)),
+        }
+    }
+
+    async fn why(
+        &self,
+        chore: &str,
+        cycle: Option<&str>,
+        moment: Option<Moment>,
+    ) -> Result<Why, ControlError> {
+        let because = moment.map(|moment| format!("{moment:?}")).unwrap_or_default();
+        let cycle = cycle.unwrap_or("main").to_owned();
+        Ok(Why { chore: chore.to_owned(), cycle, because })
+    }
+
     fn status(&self) -> PeerStatus {
         peer_status()
     }
@@ -145,7 +205,7 @@ impl Controls for FakePeer {
         chore: &str,
         cycle: Option<&str>,
     ) -> Result<(), ControlError> {
-        self.note(format!("{} {chore} {cycle:?}", command.word()));
+        self.note(format!("{command:?} {chore} {cycle:?}"));
         self.answer(chore)
     }
 
@@ -157,6 +217,12 @@ impl Controls for FakePeer {
 
     async fn unload(&self, chore: &str) -> Result<Vec<Change>, ControlError> {
         self.note(format!("unload {chore}"));
+        self.answer(chore)?;
+        Ok(vec![change()])
+    }
+
+    async fn go_back(&self, chore: &str) -> Result<Vec<Change>, ControlError> {
+        self.note(format!("go back {chore}"));
         self.answer(chore)?;
         Ok(vec![change()])
     }
@@ -192,27 +258,58 @@ async fn each_method_reaches_the_peer_and_its_answer_comes_back() {
     let ended = client.trigger("sender", Some("main"), true).await.unwrap();
     assert_eq!(ended, Triggered::Ended { run: run(Outcome::Succeeded) });
     client.trigger("sender", None, true).await.unwrap();
-    for command in Command::ALL {
+    let until = Some(Timestamp::from_nanos(17));
+    let interval = Command::Interval("1h 30m".parse().unwrap());
+    for command in [Command::Pause { until }, Command::Restart, Command::Cancel, interval] {
         client.command(command, "sender", Some("a/b?c&d=é %")).await.unwrap();
     }
-    client.command(Command::Pause, "../status", None).await.unwrap();
+    let actor = Actor { by: "alice".into(), note: "a & b\n?".into() };
+    let mut client = client.act(actor);
+    client.command(Command::Pause { until: None }, "../status", None).await.unwrap();
+    let query = Query {
+        chore: Some("a&b".into()),
+        cycle: Some("main".into()),
+        before: Some(Timestamp::from_nanos(5)),
+        outcome: Some("failed".into()),
+        runs: true,
+        limit: 9,
+    };
+    assert_eq!(client.history(&query).await.unwrap(), [entry()]);
+    assert!(client.history(&Query::default()).await.is_ok());
+    assert_eq!(Entry::Run(client.run(3).await.unwrap()), entry());
+    assert!(client.run(4).await.unwrap_err().to_string().contains("no run 4"));
+    let moment = Moment { from: Timestamp::from_nanos(1), to: Timestamp::from_nanos(2) };
+    let why = client.why("sender", Some("main"), Some(moment)).await.unwrap();
+    assert_eq!(why.because, format!("{moment:?}"));
+    client.why("sender", None, None).await.unwrap();
     assert_eq!(client.reload(None, false).await.unwrap(), [change()]);
     assert_eq!(client.reload(Some("a/b"), true).await.unwrap(), [change()]);
     assert_eq!(client.unload("sender").await.unwrap(), [change()]);
     assert_eq!(client.load("sender").await.unwrap(), [change()]);
+    assert_eq!(client.go_back("sender").await.unwrap(), [change()]);
 
     let expected = [
         "trigger sender None false",
         "trigger sender Some(\"main\") true",
         "trigger sender None true",
-        "pause sender Some(\"a/b?c&d=é %\")",
-        "restart sender Some(\"a/b?c&d=é %\")",
-        "cancel sender Some(\"a/b?c&d=é %\")",
-        "pause ../status None",
+        "Pause { until: Some(Timestamp(17)) } sender Some(\"a/b?c&d=é %\")",
+        "Restart sender Some(\"a/b?c&d=é %\")",
+        "Cancel sender Some(\"a/b?c&d=é %\")",
+        "Interval(Every(Period(5400s))) sender Some(\"a/b?c&d=é %\")",
+        "as alice (a & b�?)",
+        "Pause { until: None } ../status None",
+        &format!("history {query:?}"),
+        &format!("history {:?}", Query::default()),
+        "as alice (a & b�?)",
         "reload None false",
+        "as alice (a & b�?)",
         "reload Some(\"a/b\") true",
+        "as alice (a & b�?)",
         "unload sender",
+        "as alice (a & b�?)",
         "load sender",
+        "as alice (a & b�?)",
+        "go back sender",
     ];
     assert_eq!(*peer.asked.lock().unwrap(), expected);
     soon(server.shutdown()).await;
@@ -230,7 +327,7 @@ async fn errors_have_their_code_and_the_peers_words() {
             let ClientError::Refused { status, message } = err else { panic!("{err}") };
             assert_eq!((status, &message), (code, &expected), "{chore}");
         }
-        let err = client.command(Command::Pause, chore, None).await.unwrap_err();
+        let err = client.command(Command::Pause { until: None }, chore, None).await.unwrap_err();
         assert_eq!(err.to_string(), expected);
         for err in [client.reload(Some(chore), true).await, client.load(chore).await] {
             assert_eq!(err.unwrap_err().to_string(), expected);

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::schedule::{Interval, Schedule};
+use super::skip::Skipped;
 use crate::clock::Timestamp;
 
 /// Names whoever waits for a trigger's answer. Chosen by the caller, never looked at.
@@ -26,8 +27,9 @@ pub enum Input {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Control {
-    /// No more ticks, and drops the one that waits. A run in progress goes on.
-    Pause,
+    /// No more ticks, and drops the one that waits. A run in progress goes on. It ends by
+    /// [`Control::Restart`], or as if by one at `until`.
+    Pause { until: Option<Timestamp> },
     /// Ends a pause and begins a full interval, also when there was no pause. No run at once.
     Restart,
     /// Run now. Answered when the run begins.
@@ -70,6 +72,9 @@ pub struct Run {
     pub reason: RunReason,
     /// When the run should have begun; never in the future.
     pub due: Timestamp,
+    /// The slot that it serves; none at the start, for a trigger between slots, or when it is due
+    /// again because it was given up.
+    pub slot: Option<Timestamp>,
     /// When it will be asked to wind down.
     pub deadline: Timestamp,
 }
@@ -109,6 +114,8 @@ pub enum Step {
         waiter: WaiterId,
         answer: Answer,
     },
+    /// Take down that these slots have no run. Told once.
+    Skipped(Skipped),
     /// Nothing runs and nothing will. The answer to every stop, also to one after the first.
     Stopped,
 }

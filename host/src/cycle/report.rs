@@ -1,5 +1,7 @@
 //! What a cycle shows and what is remembered of it over a restart: plain data. It decides nothing.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::schedule::Interval;
@@ -10,6 +12,14 @@ use crate::clock::Timestamp;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Saved {
     pub paused: bool,
+    #[serde(default)]
+    pub paused_since: Option<Timestamp>,
+    /// When the pause ends by itself.
+    #[serde(default)]
+    pub paused_until: Option<Timestamp>,
+    /// The number of the first slot that had not come.
+    #[serde(default)]
+    pub next: Option<i64>,
     /// The config's interval at the time of saving: an override ends when the config changes.
     pub configured: Interval,
     #[serde(default)]
@@ -36,6 +46,9 @@ impl Saved {
     pub(super) fn nothing(configured: Interval, now: Timestamp) -> Saved {
         Saved {
             paused: false,
+            paused_since: None,
+            paused_until: None,
+            next: None,
             configured,
             interval_override: None,
             anchor: now,
@@ -87,7 +100,8 @@ pub struct Status {
     pub interval: Interval,
     /// It was changed by a control and is not the config's.
     pub overridden: bool,
-    pub paused: bool,
+    pub paused_since: Option<Timestamp>,
+    pub paused_until: Option<Timestamp>,
     /// When a run is due next, back-off included; in the past while it waits for the run in
     /// progress or a release.
     pub next_due: Option<Timestamp>,
@@ -97,6 +111,8 @@ pub struct Status {
     pub iteration: u64,
     /// Failed runs in a row.
     pub failures: u32,
+    /// How much the next slot is after its nominal moment.
+    pub jitter: Duration,
     /// Slots since the start of the peer that passed without a run of their own.
     pub skipped: u64,
     pub last_started: Option<Timestamp>,
@@ -112,13 +128,14 @@ impl Cycle {
             if self.stopping {
                 return State::Stopping { since, iteration, reason };
             }
+            let paused = self.paused.is_some();
             let winding_down = running.winding_down.is_some();
-            return State::Running { since, iteration, reason, winding_down, paused: self.paused };
+            return State::Running { since, iteration, reason, winding_down, paused };
         }
         match () {
             () if self.stopping => State::Stopped,
             () if self.held => State::Held,
-            () if self.paused => State::Paused,
+            () if self.paused.is_some() => State::Paused,
             () if self.interval() == Interval::Off => State::Disabled,
             () => State::Idle { next: self.next_due() },
         }
@@ -131,11 +148,13 @@ impl Cycle {
             state: self.state(),
             interval: self.interval(),
             overridden: self.interval_override.is_some(),
-            paused: self.paused,
+            paused_since: self.paused.map(|pause| pause.since),
+            paused_until: self.paused.and_then(|pause| pause.until),
             next_due: self.next_due(),
             backing_off_until: self.backs_off_until().filter(puts_off),
             iteration: self.iteration,
             failures: self.failures,
+            jitter: self.slots().map_or(Duration::ZERO, |slots| slots.jitter_of(self.next)),
             skipped: self.skipped,
             last_started: self.last_started,
             last_ended: self.last_ended,
@@ -146,7 +165,10 @@ impl Cycle {
     /// What to remember over a restart of the peer.
     pub fn saved(&self) -> Saved {
         Saved {
-            paused: self.paused,
+            paused: self.paused.is_some(),
+            paused_since: self.paused.map(|pause| pause.since),
+            paused_until: self.paused.and_then(|pause| pause.until),
+            next: Some(self.next),
             configured: self.schedule.interval,
             interval_override: self.interval_override,
             anchor: self.anchor,

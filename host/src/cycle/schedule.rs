@@ -223,6 +223,11 @@ impl Slots {
         slot_number(-(-offset).div_euclid(period))
     }
 
+    /// How long after its nominal moment slot `k` is.
+    pub fn jitter_of(self, k: i64) -> Duration {
+        Duration::from_nanos(self.jitter(k))
+    }
+
     fn nominal(self, k: i64) -> i128 {
         i128::from(self.anchor.as_nanos()) + i128::from(k) * self.period.nanos()
     }

@@ -6,4 +6,5 @@ mod player;
 mod properties;
 mod rows_of_runs;
 mod rows_of_schedule;
+mod rows_of_slots;
 mod storj;

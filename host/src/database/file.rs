@@ -59,6 +59,13 @@ pub(crate) fn connect(path: &Path, access: Access) -> Result<Connection, Error> 
     Ok(connection)
 }
 
+/// Commits of this connection survive the end of the process at any point; a power cut may take the
+/// last of them, and leaves the file whole.
+pub(super) fn sync_less(path: &Path, connection: &Connection) -> Result<(), Error> {
+    let less = connection.pragma_update(None, "synchronous", "NORMAL");
+    less.map_err(|source| failed(path, source))
+}
+
 fn failed(path: &Path, source: rusqlite::Error) -> Error {
     match source.sqlite_error_code() {
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {

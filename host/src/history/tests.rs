@@ -99,6 +99,9 @@ fn show(history: &History) -> String {
     if history.good.is_some() {
         parts.push(format!("good {}", name(&history.good)));
     }
+    if history.previous.is_some() {
+        parts.push(format!("before {}", name(&history.previous)));
+    }
     parts.extend(history.probation.iter().map(|probation| format!("{} left", probation.runs_left)));
     let quarantined = history.quarantined.iter();
     parts.extend(quarantined.map(|quarantined| format!("quarantined {}", quarantined.version)));
@@ -322,14 +325,17 @@ fn people_are_told_why() {
 }
 
 #[test]
-fn the_components_of_two_versions_are_needed() {
+fn the_components_that_may_be_gone_back_to_are_needed() {
     let of = |names: &[&str]| names.iter().map(|name| version(name).component).collect();
     for (events, needed) in [
         (&[][..], &[][..]),
         (&["load a"], &["a"]),
         (&["load a", "replace b"], &["a", "b"]),
         (&["load a", "replace b", "replace c"], &["a", "c"]),
-        (&["load a", "replace b", "main succeeded"], &["b"]),
+        (&["load a", "replace b", "main succeeded"], &["a", "b"]),
+        (&["load a", "replace b", "main succeeded", "replace c"], &["a", "b", "c"]),
+        (&["load a", "replace b", "main succeeded", "replace c", "main succeeded"], &["b", "c"]),
+        (&["load a", "replace b", "main succeeded", "back"], &["a"]),
         (&["load a", "replace b", "back"], &["a"]),
         (&["load a", "replace a/2"], &["a"]),
     ] {
@@ -349,6 +355,8 @@ fn the_largest_config_files_fit() {
     let mut history = History::default();
     history.loaded(large("a"), last(&[]), 1);
     history.replaced(large("b"), last(&[]), 1);
+    history.run_ended("main", 1, &Outcome::Succeeded);
+    history.replaced(large("c"), last(&[]), 1);
     let json = serde_json::to_string(&history).unwrap();
     assert!(json.len() <= HISTORY_BYTES_MAX, "{}", json.len());
     assert_eq!(serde_json::from_str::<History>(&json).unwrap(), history);

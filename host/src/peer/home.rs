@@ -39,6 +39,11 @@ impl Home {
         self.data().join("orders.db")
     }
 
+    /// What became of each run.
+    pub fn ledger(&self) -> PathBuf {
+        self.data().join("ledger.db")
+    }
+
     /// Each chore's own database.
     pub fn databases(&self) -> PathBuf {
         self.data().join("chores")

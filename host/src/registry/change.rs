@@ -12,7 +12,7 @@ use tracing::warn;
 
 use super::entry::{GoBack, Loaded, Refused, Standing};
 use super::prepare::{Phases, Prepared, Refusal, Source, prepare};
-use super::record::tell;
+use super::record::{event, tell};
 use super::{Inner, close_chore};
 use crate::bindings::lifecycle::{CloseReason, OpenReason};
 use crate::chore::{Chore, Held, Remembered};
@@ -121,7 +121,7 @@ impl Work<'_> {
         let (refused, tried) = refused.unzip();
         let history = self.history(|history| history.clone());
         let mut reason = refused.as_ref().map(|change| change.reason.clone()).unwrap_or_default();
-        for version in history.running.iter().chain(&history.good) {
+        for version in history.running.iter().chain(&history.good).chain(&history.previous) {
             let Version { component, manifest, .. } = *version;
             if tried == Some(Pair { component, manifest }) {
                 continue;
@@ -157,13 +157,14 @@ impl Work<'_> {
     async fn open(&self, source: &Source, phases: &mut Phases) -> Result<(), Refusal> {
         phases.end("read");
         let prepared = prepare(self.inner, self.name, source, None, phases).await?;
-        let Prepared { spec, component, grants, version } = prepared;
+        let Prepared { mut spec, component, grants, version } = prepared;
         let failed = |(cycle, of): (&String, &Remembered)| Some((cycle.clone(), of.failed()?));
         let failed = spec.remembered.iter().filter_map(failed).collect();
         let runs = self.inner.options.config.probation_runs;
         let before = self.history(|history| history.clone());
         let mut next = before.clone();
         next.loaded(version, failed, runs);
+        spec.generation = next.generation;
         let watched = next.begins_probation(&before);
         if watched {
             // A copy that is there is of a replacement that a power cut interrupted.
@@ -219,7 +220,7 @@ impl Work<'_> {
         phases: &mut Phases,
     ) -> Result<ChangeKind, Refusal> {
         phases.end("read");
-        let prepared = prepare(self.inner, self.name, source, Some(running), phases).await?;
+        let mut prepared = prepare(self.inner, self.name, source, Some(running), phases).await?;
         if running.pair.component != source.pair.component {
             let held = self.hold(running, phases).await?;
             // From here on no run of the old version changes what is known of it.
@@ -227,6 +228,7 @@ impl Work<'_> {
             let mut next = before.clone();
             let runs = self.inner.options.config.probation_runs;
             next.replaced(prepared.version.clone(), running.chore.board().failed(), runs);
+            prepared.spec.generation = next.generation;
             let watched = next.begins_probation(&before);
             if watched {
                 self.keep_state(false).await;
@@ -301,7 +303,7 @@ impl Work<'_> {
 
     async fn go_back(&self, wish: GoBack) -> Change {
         let mut phases = Phases::begin();
-        let good = self.history(|history| history.good.clone());
+        let good = self.history(|history| history.to_go_back_to().cloned());
         let (Some(running), Some(good)) = (self.running(), good) else {
             return self.changed(ChangeKind::Unchanged, None, phases, String::new());
         };
@@ -331,7 +333,9 @@ impl Work<'_> {
     ) -> Result<(), Refusal> {
         let source = self.kept(good).await?;
         phases.end("read");
-        let prepared = prepare(self.inner, self.name, &source, Some(running), phases).await?;
+        let mut prepared = prepare(self.inner, self.name, &source, Some(running), phases).await?;
+        // What is gone back to is a replacement too.
+        prepared.spec.generation = prepared.spec.generation.saturating_add(1);
         let held = self.hold(running, phases).await?;
         // The state of the version that failed may be nothing that the good one can read.
         let (memory, name) = (&self.inner.options.memory, self.name.as_str());
@@ -465,6 +469,7 @@ impl Work<'_> {
         let chore = self.name.as_str().to_owned();
         let change = Change { chore, kind, from, to, generation, phases: phases.list(), reason };
         tell(&change);
+        self.inner.options.ledger.event(event(&change));
         change
     }
 }

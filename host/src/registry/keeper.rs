@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use super::change::{Origin, Task, carry_out};
-use super::entry::{Entry, Refused};
+use super::entry::{Entry, GoBack, Refused};
 use super::{ControlError, Inner, Shelf};
 use crate::error::chain;
 use crate::folder::{self, Folder, Listing};
@@ -27,6 +27,7 @@ pub(super) enum Command {
     Reload { name: Option<String>, force: bool, answer: Answer },
     Unload { name: String, answer: Answer },
     Load { name: String, answer: Answer },
+    GoBack { name: String, reason: String, answer: Answer },
 }
 
 pub(super) struct Keeper {
@@ -252,6 +253,16 @@ impl Keeper {
                 }
                 Err(err) => refuse(answer, err),
             },
+            Command::GoBack { name, reason, answer } => match self.known(&name) {
+                Ok(name) => match self.wishes_back(&name, reason) {
+                    true => {
+                        self.nudged().await;
+                        self.wait(Some(name), answer);
+                    }
+                    false => refuse(answer, ControlError::NothingToGoBackTo(name.to_string())),
+                },
+                Err(err) => refuse(answer, err),
+            },
             Command::Load { name, answer } => match self.known(&name) {
                 Ok(name) => {
                     if let Some(entry) = self.inner.shelf().entries.get_mut(&name) {
@@ -264,6 +275,18 @@ impl Keeper {
                 Err(err) => refuse(answer, err),
             },
         }
+    }
+
+    /// Whether there is something to go back to; then that is what comes next.
+    fn wishes_back(&self, name: &ChoreName, reason: String) -> bool {
+        let mut shelf = self.inner.shelf();
+        let Some(entry) = shelf.entries.get_mut(name) else { return false };
+        let possible = entry.loaded().is_some() && entry.history.to_go_back_to().is_some();
+        if possible {
+            // No run is to be made up for.
+            entry.go_back = Some(GoBack { cycle: String::new(), reason });
+        }
+        possible
     }
 
     /// The chore of this name, even if it only has a file that was refused.
@@ -289,7 +312,10 @@ impl Keeper {
             let shelf = self.inner.shelf();
             let busy = match &waiting.name {
                 Some(name) => {
-                    shelf.entries.get(name).is_some_and(|entry| entry.busy)
+                    shelf
+                        .entries
+                        .get(name)
+                        .is_some_and(|entry| entry.busy || entry.go_back.is_some())
                         || self.unloading.contains(name)
                 }
                 None => shelf.entries.values().any(|entry| entry.busy),

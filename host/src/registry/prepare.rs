@@ -124,9 +124,12 @@ pub(super) async fn prepare(
         Some(running) => running.chore.spec().services.sql.clone(),
         None => Sql::new(options.databases.join(format!("{name}.db"))),
     };
+    let generation = inner.shelf().entries.get(name).map_or(0, |entry| entry.history.generation);
     let spec = Spec {
         name: name.clone(),
         version: version.clone(),
+        digest: source.pair.component.to_string(),
+        generation,
         program: component.program.clone(),
         schedules: resolved.schedules(seed),
         added_schedule: resolved.added_schedule(seed("")),
@@ -194,6 +197,7 @@ fn services(options: &Options, sql: Sql, granted: &BTreeSet<Capability>) -> Serv
         sql,
         memory: options.memory.clone(),
         meters: options.meters.clone(),
+        ledger: options.ledger.clone(),
         orders: options.orders.clone().filter(|_| has(Capability::Orders)),
         kademlia: has(Capability::Kademlia).then(|| options.kademlia.clone()),
         transport: has(Capability::Transport).then(|| options.transport.clone()),

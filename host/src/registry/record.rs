@@ -4,10 +4,12 @@ use tracing::{info, warn};
 
 use super::Inner;
 use super::entry::GoBack;
+use crate::clock::Timestamp;
 use crate::error::chain;
 use crate::history::Judgement;
 use crate::name::ChoreName;
 use crate::plan::Pair;
+use crate::record::EventRecord;
 use crate::status::{Build, Change, ChangeKind, LastRun, Phase};
 
 /// One log line for each change; a refusal had its own.
@@ -37,6 +39,24 @@ pub(super) fn tell(change: &Change) {
         ChangeKind::Unloaded => info!(chore, version = from, "chore unloaded"),
         ChangeKind::Refused | ChangeKind::Unchanged => {}
     }
+}
+
+/// The same for the ledger.
+pub(super) fn event(change: &Change) -> EventRecord {
+    let Change { chore, kind, from, to, generation, reason, .. } = change;
+    let version = |build: &Option<Build>| build.as_ref().map(|build| build.version.clone());
+    let (from, to) = (version(from).unwrap_or_default(), version(to).unwrap_or_default());
+    let (what, note) = match kind {
+        ChangeKind::Loaded => ("loaded", format!("version {to}, generation {generation}")),
+        ChangeKind::Replaced => ("replaced", format!("{from} by {to}, generation {generation}")),
+        ChangeKind::WentBack => ("went back", format!("from {from} to {to}: {reason}")),
+        ChangeKind::Reconfigured => ("reconfigured", format!("version {to}")),
+        ChangeKind::Unloaded => ("unloaded", format!("version {from}")),
+        ChangeKind::Refused => ("refused", reason.clone()),
+        ChangeKind::Unchanged => ("unchanged", String::new()),
+    };
+    let (at, by, chore) = (Timestamp::now(), "the peer".to_owned(), chore.clone());
+    EventRecord { at, by, what: what.to_owned(), chore, cycle: String::new(), note }
 }
 
 impl Inner {

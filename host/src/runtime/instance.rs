@@ -13,6 +13,7 @@ use crate::limits::{
     DESCRIBE_BYTES_MAX, DESCRIBE_TIMEOUT, GUEST_MESSAGE_BYTES_MAX, HOSTCALL_BYTES_MAX,
     RESOURCES_MAX,
 };
+use crate::record::Usage;
 use crate::runtime::compile::{Error, Program};
 use crate::runtime::store::{Bare, Granted};
 
@@ -52,6 +53,11 @@ pub struct Done {
     pub saved: Option<Vec<u8>>,
     /// Log lines over the limit.
     pub log_dropped: u64,
+    /// All log lines.
+    pub log_lines: u64,
+    /// The last of them.
+    pub log: Vec<String>,
+    pub usage: Usage,
 }
 
 /// Set in the store's data error when the epoch tick finds the time is up.
@@ -106,11 +112,12 @@ impl Program {
         store.set_hostcall_fuel(HOSTCALL_BYTES_MAX);
         store.set_max_component_handles(RESOURCES_MAX);
         watch(&mut store, end, interrupt.clone());
+        let mut cpu = Duration::ZERO;
         let answer = {
-            let called = async {
+            let called = metered(&mut cpu, async {
                 let chore = self.0.granted.instantiate_async(&mut store).await?;
                 request.send(&chore, &mut store).await
-            };
+            });
             tokio::pin!(called);
             tokio::select! {
                 biased;
@@ -132,7 +139,10 @@ impl Program {
             None => Ended::TimedOut,
         };
         let saved = data.contexts.state.pending.take();
-        Done { ended, saved, log_dropped: data.contexts.log.dropped() }
+        let usage = Usage { cpu, memory_bytes: data.bare.limiter.peak() as u64 };
+        let log = &mut data.contexts.log;
+        let (log_dropped, log_lines, log) = (log.dropped(), log.lines(), log.take_last());
+        Done { ended, saved, log_dropped, log_lines, log, usage }
     }
 }
 
@@ -162,6 +172,24 @@ impl Request {
             }
         }
     }
+}
+
+/// Adds up the time that polling `work` takes on the processor: a guest runs while it is polled.
+async fn metered<T>(cpu: &mut Duration, work: impl Future<Output = T>) -> T {
+    tokio::pin!(work);
+    std::future::poll_fn(|cx| {
+        let before = thread_time();
+        let polled = work.as_mut().poll(cx);
+        *cpu += thread_time().saturating_sub(before);
+        polled
+    })
+    .await
+}
+
+/// What this thread has had of a processor.
+fn thread_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
 /// Asks the call to wind down at its deadline, and answers at its end.

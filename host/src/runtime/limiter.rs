@@ -9,6 +9,7 @@ const TABLE_ELEMENT_BYTES: usize = size_of::<usize>();
 
 /// Counts what an instance holds and refuses what is over its limit, by name.
 pub struct Limiter {
+    /// What it holds, and so the most that it held: memories and tables do not shrink.
     bytes: usize,
     bytes_max: usize,
     /// Set by the first refusal; a guest sees only an allocation that failed, and traps.
@@ -18,6 +19,11 @@ pub struct Limiter {
 impl Limiter {
     pub fn new(bytes_max: usize) -> Limiter {
         Limiter { bytes: 0, bytes_max, denied: None }
+    }
+
+    /// The most that the instance held, in bytes.
+    pub fn peak(&self) -> usize {
+        self.bytes
     }
 
     /// What was refused, if anything was.

@@ -10,6 +10,7 @@ mod faults;
 mod folder;
 mod guests;
 mod hot_swap;
+mod ledger;
 mod operator;
 mod patched;
 mod polyglot;

@@ -1,7 +1,7 @@
 //! A new version whose first runs fail is gone back from, to the last good one, and not tried again
 //! by itself.
 
-use chore_host::status::ChoreStatus;
+use chore_host::status::{Actor, ChangeKind, ChoreStatus};
 use testplanet::{Build, PATCHED, Program, chores, drop_into, eventually};
 
 use crate::patched::{Patched, QUIET, version};
@@ -282,5 +282,37 @@ async fn a_power_cut_half_way_back_leaves_the_good_state_to_go_back_to() {
     assert_ne!(patched.run().await, "succeeded");
     patched.runs(1).await;
     assert_eq!(patched.run().await, "succeeded", "with the state that it had");
+    patched.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_goes_back_from_a_version_that_passed() {
+    let patched = Patched::start(version(1)).await;
+    let node = patched.node();
+    let nothing = node.handle().go_back(PATCHED).await.unwrap_err().to_string();
+    assert!(nothing.contains("there is nothing to go back to"), "{nothing}");
+    patched.put(&version(2), None).await;
+    for _ in 0..3 {
+        assert_eq!(patched.run().await, "succeeded");
+    }
+    assert_eq!(patched.now().watched_runs_left, 0, "it passed");
+
+    let actor = Actor { by: "alice".into(), note: "too slow".into() };
+    let changes = node.handle().acting(actor).go_back(PATCHED).await.unwrap();
+    let kinds: Vec<_> = changes.iter().map(|change| change.kind).collect();
+    assert_eq!(kinds, [ChangeKind::WentBack], "{changes:?}");
+    let now = patched.now();
+    assert_eq!((now.version.as_str(), now.generation), ("1.7.100", 3));
+    let refused = now.refused.unwrap();
+    assert!(
+        refused.quarantined && refused.reason.contains("alice wants it: too slow"),
+        "{refused:?}"
+    );
+    assert_eq!(patched.run().await, "succeeded");
+    // The file is still there, and is not tried again until somebody says so.
+    node.handle().reload(Some(PATCHED), false).await.unwrap();
+    assert_eq!(patched.now().version, "1.7.100");
+    node.handle().reload(Some(PATCHED), true).await.unwrap();
+    assert_eq!(patched.now().version, "1.7.101");
     patched.shutdown().await;
 }

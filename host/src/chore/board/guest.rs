@@ -8,6 +8,10 @@ use crate::capability::cycle::{Cycles, Doing, Refusal};
 use crate::clock::Timestamp;
 use crate::cycle::{Control, Input, Interval, State, WaiterId};
 use crate::limits::CYCLES_MAX;
+use crate::status::Actor;
+
+/// Who does what a guest does.
+const ITSELF: &str = "the chore itself";
 
 impl Board {
     /// A guest's control of one of its own cycles.
@@ -49,7 +53,11 @@ impl Cycles for Board {
     }
 
     fn pause(&self, name: &str) -> Result<(), Refusal> {
-        self.own(name, Control::Pause)
+        self.own(name, Control::Pause { until: None })?;
+        if let Some(entry) = self.lock().cycles.get_mut(name) {
+            entry.pause = Actor { by: ITSELF.to_owned(), note: String::new() };
+        }
+        Ok(())
     }
 
     fn restart(&self, name: &str) -> Result<(), Refusal> {
@@ -58,7 +66,7 @@ impl Cycles for Board {
 
     fn trigger(&self, name: &str) -> Result<(), Refusal> {
         // The answer is dropped: a run that waited for another of its own cycle never ended.
-        Board::trigger(self, Some(name), false).map(drop).map_err(|_| Refusal::NotFound)?;
+        Board::trigger(self, Some(name), false, ITSELF).map(drop).map_err(|_| Refusal::NotFound)?;
         let waiter = WaiterId(NEXT_WAITER.fetch_add(1, Ordering::Relaxed));
         self.note(name, Control::Trigger { waiter });
         Ok(())

@@ -79,9 +79,13 @@ impl Board {
             }
             let mut controls = vec![Control::Reschedule(entry.cycle.schedule().clone())];
             controls.extend(other_version.then_some(Control::Forgive));
+            let pauses = entry.own.iter().any(|own| matches!(own, Control::Pause { .. }));
             controls.extend(entry.own);
             for control in controls {
                 inner.step(&name, now, Input::Control(control));
+            }
+            if let Some(of_inner) = inner.cycles.get_mut(&name).filter(|_| pauses) {
+                of_inner.pause = entry.pause;
             }
         }
         inner.template = staged.template.clone();

@@ -240,7 +240,7 @@ fn the_ends_of_time_and_hostile_durations_are_survived() {
     let moments = [Timestamp::MAX, Timestamp::from_nanos(i64::MIN), EPOCH, Timestamp::MAX];
     for start in [Start::Now, Start::Delay, Start::Resume] {
         let schedule = Schedule { start, ..hostile.clone() };
-        let mut player = Player { cycle: Cycle::new(schedule, Some(saved.clone()), EPOCH) };
+        let mut player = Player::of(Cycle::new(schedule, Some(saved.clone()), EPOCH));
         for now in moments {
             for input in ["time", "wait 1", "hold", "rerun", "release", "fail", "restart", "time"] {
                 player.cycle.step(now, read_input(input));

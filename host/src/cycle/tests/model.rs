@@ -23,6 +23,8 @@ struct Model {
     triggers: Vec<(u64, &'static str, String)>,
     iteration: u64,
     run: Option<ModelRun>,
+    /// Slots that have come.
+    slots: u64,
 }
 
 struct ModelRun {
@@ -86,6 +88,7 @@ impl Model {
         let Some(interval_ms) = self.interval_ms else { return };
         let is_slot =
             now > self.anchor_ms.max(seen_ms) && (now - self.anchor_ms).is_multiple_of(interval_ms);
+        self.slots += u64::from(is_slot && (self.paused || !self.stopping));
         if is_slot && !self.paused && !self.stopping {
             self.tick.get_or_insert((now, "interval"));
         }
@@ -176,7 +179,17 @@ fn words(steps: &[Step], now: Timestamp) -> Vec<String> {
         }
         other => write_step(other, now),
     };
-    steps.iter().map(word).collect()
+    let done = steps.iter().filter(|step| !matches!(step, Step::Skipped(_)));
+    done.map(word).collect()
+}
+
+/// Slots that are accounted for by a step.
+fn slots_of(step: &Step) -> u64 {
+    match step {
+        Step::Run(run) => u64::from(run.slot.is_some()),
+        Step::Skipped(skipped) => skipped.slots,
+        _ => 0,
+    }
 }
 
 fn inputs() -> impl Strategy<Value = Vec<(u64, String)>> {
@@ -234,7 +247,13 @@ proptest! {
 
         let (mut found, mut wanted) = (Vec::new(), Vec::new());
         let (mut now_ms, mut now) = (0, EPOCH);
-        found.extend(words(&cycle.step(now, Input::Time), now));
+        let mut slots = 0;
+        let mut step = |cycle: &mut Cycle, now, input| {
+            let steps = cycle.step(now, input);
+            slots += steps.iter().map(slots_of).sum::<u64>();
+            words(&steps, now)
+        };
+        found.extend(step(&mut cycle, now, Input::Time));
         wanted.extend(model.step(0, "time"));
         for (wait_ms, input) in inputs {
             let then_ms = now_ms + wait_ms;
@@ -245,15 +264,18 @@ proptest! {
             while let Some(wake) = cycle.wake_at(now).filter(|wake| *wake <= at_ms(then_ms)) {
                 prop_assert!(wake > now, "would spin");
                 now = wake;
-                let steps = words(&cycle.step(now, Input::Time), now).into_iter();
+                let steps = step(&mut cycle, now, Input::Time).into_iter();
                 found.extend(steps.map(|step| format!("{}: {step}", now.since(EPOCH).as_millis())));
             }
             (now_ms, now) = (then_ms, at_ms(then_ms));
             found.push(input.clone());
             wanted.push(input.clone());
-            found.extend(words(&cycle.step(now, read_input(&input)), now));
+            found.extend(step(&mut cycle, now, read_input(&input)));
             wanted.extend(model.step(now_ms, &input));
             prop_assert_eq!(&found, &wanted);
         }
+        // Which tells what a pause skipped, and drops the tick that waits.
+        step(&mut cycle, now, Input::Control(Control::Restart));
+        prop_assert_eq!(slots, model.slots, "slots that a run served or that were skipped");
     }
 }

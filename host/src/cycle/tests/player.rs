@@ -65,18 +65,24 @@ pub fn check(schedule: Schedule, table: &str) -> Player {
 
 pub struct Player {
     pub cycle: Cycle,
+    /// What was skipped, in order.
+    skipped: Vec<String>,
 }
 
 impl Player {
     pub fn new(schedule: Schedule) -> Player {
-        Player { cycle: Cycle::new(schedule, None, EPOCH) }
+        Player::of(Cycle::new(schedule, None, EPOCH))
+    }
+
+    pub fn of(cycle: Cycle) -> Player {
+        Player { cycle, skipped: Vec::new() }
     }
 
     /// The peer is restarted: only what was saved is left, as text.
     pub fn restart_peer(self, at: &str, schedule: Schedule) -> Player {
         let saved = serde_json::to_string(&self.cycle.saved()).unwrap();
         let saved = serde_json::from_str(&saved).unwrap();
-        Player { cycle: Cycle::new(schedule, Some(saved), moment(at)) }
+        Player { cycle: Cycle::new(schedule, Some(saved), moment(at)), skipped: self.skipped }
     }
 
     #[track_caller]
@@ -87,7 +93,13 @@ impl Player {
             let columns: Vec<&str> = line.split('|').map(str::trim).collect();
             let [at, input, steps, wake @ ..] = &columns[..] else { panic!("too short: {line}") };
             let now = moment(at);
-            let answered = write_steps(&self.cycle.step(now, read_input(input)), now);
+            let done = self.cycle.step(now, read_input(input));
+            let answered = write_steps(&done, now);
+            for step in &done {
+                if let Step::Skipped(skipped) = step {
+                    self.skipped.push(write_skipped(skipped));
+                }
+            }
             let woken = self.cycle.wake_at(now);
             // Else the shell would spin.
             assert!(woken.is_none_or(|woken| woken > now), "{line}: wakes at once");
@@ -101,6 +113,13 @@ impl Player {
             found.push('\n');
         }
         assert!(found == wanted, "\nwanted:\n{wanted}\nfound:\n{found}");
+        self
+    }
+
+    /// All that was skipped so far: how many slots, why, the first and the last.
+    #[track_caller]
+    pub fn skipped(self, wanted: &[&str]) -> Player {
+        assert_eq!(self.skipped, wanted);
         self
     }
 
@@ -118,7 +137,8 @@ pub fn read_input(text: &str) -> Input {
         ["ok"] => return Input::Ended { succeeded: true, rerun: false },
         ["fail"] => return Input::Ended { succeeded: false, rerun: false },
         ["rerun"] => return Input::Ended { succeeded: false, rerun: true },
-        ["pause"] => Control::Pause,
+        ["pause"] => Control::Pause { until: None },
+        ["pause", until] => Control::Pause { until: Some(moment(until)) },
         ["restart"] => Control::Restart,
         ["trigger", waiter] => Control::Trigger { waiter: WaiterId(waiter.parse().unwrap()) },
         ["wait", waiter] => Control::TriggerWait { waiter: WaiterId(waiter.parse().unwrap()) },
@@ -136,7 +156,8 @@ pub fn read_input(text: &str) -> Input {
 }
 
 fn write_steps(steps: &[Step], now: Timestamp) -> String {
-    let steps: Vec<String> = steps.iter().map(|step| write_step(step, now)).collect();
+    let done = steps.iter().filter(|step| !matches!(step, Step::Skipped(_)));
+    let steps: Vec<String> = done.map(|step| write_step(step, now)).collect();
     steps.join(", ")
 }
 
@@ -153,6 +174,7 @@ pub fn write_step(step: &Step, now: Timestamp) -> String {
         Step::WindDown => "wind down".to_owned(),
         Step::Interrupt => "interrupt".to_owned(),
         Step::Stopped => "stopped".to_owned(),
+        Step::Skipped(skipped) => write_skipped(skipped),
         Step::Answer { waiter: WaiterId(waiter), answer } => match answer {
             Answer::Began { iteration } => format!("{waiter} began {iteration}"),
             Answer::Ended { iteration, succeeded: true } => format!("{waiter} ok {iteration}"),
@@ -161,6 +183,11 @@ pub fn write_step(step: &Step, now: Timestamp) -> String {
             Answer::Refused(refusal) => format!("{waiter} refused {refusal}"),
         },
     }
+}
+
+fn write_skipped(skipped: &Skipped) -> String {
+    let Skipped { first, last, slots, reason } = *skipped;
+    format!("{slots} {reason:?} {}..{}", write_moment(first), write_moment(last))
 }
 
 fn write_moment(at: Timestamp) -> String {

@@ -35,7 +35,7 @@ impl Witness {
                 assert!(self.open.insert(*id, (self.runs, true)).is_none());
             }
             Input::Control(Control::Stop) => self.stopping = true,
-            Input::Control(Control::Pause) => self.may_tick = false,
+            Input::Control(Control::Pause { .. }) => self.may_tick = false,
             Input::Control(Control::Restart) => self.may_tick = true,
             _ => {}
         }
@@ -67,6 +67,9 @@ impl Witness {
                 self.runs += 1;
                 assert_eq!(run.iteration, self.runs);
                 (self.wound_down, self.interrupted) = (false, false);
+            }
+            Step::Skipped(skipped) => {
+                assert!(skipped.slots > 0 && skipped.first <= skipped.last, "{skipped:?}");
             }
             Step::WindDown => {
                 assert!(self.running.is_some() && !self.wound_down);

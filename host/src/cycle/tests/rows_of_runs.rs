@@ -140,7 +140,7 @@ fn too_many_concurrent_triggers_are_refused_and_the_others_served() {
     let ended = cycle.step(moment("1s"), read_input("ok"));
     let served = cycle.step(moment("2s"), read_input("ok"));
     assert_eq!((ended.len(), served.len()), (1 + 1, CYCLE_WAITERS_MAX - 1));
-    Player { cycle }.play("3s | trigger 1 | run 3 trigger, 1 began 3");
+    Player::of(cycle).play("3s | trigger 1 | run 3 trigger, 1 began 3");
 }
 
 // Trigger on a disabled cycle.
@@ -417,11 +417,13 @@ fn status_is_plain_data() {
             "state": { "kind": "idle", "next": at("10s") },
             "interval": "10s",
             "overridden": false,
-            "paused": false,
+            "paused_since": null,
+            "paused_until": null,
             "next_due": at("10s"),
             "backing_off_until": null,
             "iteration": 1,
             "failures": 0,
+            "jitter": { "secs": 0, "nanos": 0 },
             "skipped": 0,
             "last_started": at("0s"),
             "last_ended": at("1s"),

@@ -81,7 +81,8 @@ fn a_run_is_told_its_deadline() {
     let mut cycle = Player::new(every("10s").timeout("7s")).cycle;
     let steps = cycle.step(moment("1s"), Input::Time);
     let due = moment("0s");
-    let run = Run { iteration: 1, reason: RunReason::Start, due, deadline: moment("8s") };
+    let deadline = moment("8s");
+    let run = Run { iteration: 1, reason: RunReason::Start, due, slot: None, deadline };
     assert_eq!(steps, [Step::Run(run)]);
 }
 
@@ -206,7 +207,7 @@ fn a_changed_config_keeps_the_slots_if_the_interval_is_the_same() {
     let mut cycle = player.cycle;
     let schedule = every("10s").timeout("9s").start(Start::Delay);
     cycle.step(moment("4s"), Input::Control(Control::Reschedule(schedule)));
-    Player { cycle }.play(
+    Player::of(cycle).play(
         "5s  | time |                | 10s
          10s | time | run 2 interval | 19s",
     );
@@ -259,8 +260,13 @@ fn repeated_failures_back_off_and_a_success_resumes_the_schedule() {
         assert_eq!(status.backing_off_until, Some(until));
         assert_eq!((status.next_due, status.failures), (Some(until), failures));
         let almost = until.minus(Duration::from_nanos(1));
-        assert_eq!(player.cycle.step(almost, Input::Time), []);
-        let steps = player.cycle.step(until, Input::Time);
+        let mut step = |at| {
+            let mut steps = player.cycle.step(at, Input::Time);
+            steps.retain(|step| !matches!(step, Step::Skipped(_)));
+            steps
+        };
+        assert_eq!(step(almost), []);
+        let steps = step(until);
         assert!(matches!(steps[..], [Step::Run(Run { due, .. })] if due == until), "{steps:?}");
         assert!(player.cycle.status().skipped >= skipped);
         ended = until.plus(Duration::from_secs(1));

@@ -1,0 +1,251 @@
+//! The ledger: every run of every cycle ends in one row, every slot without a run in another, and
+//! what people did in a third. It knows no chore and no wasm, only their names.
+//!
+//! Telling it something never waits. A task of its own writes down what was told, all of it in one
+//! commit, at most [`LEDGER_WRITE_EVERY`] later; [`Ledger::written`] waits for that. What is written
+//! survives the end of the process at any point. A power cut may take the last second with it:
+//! syncing each commit would cost more than the runs that it is about. A row that says "running"
+//! when the file is opened belongs to a run that its peer did not survive, and becomes
+//! "interrupted".
+
+mod read;
+mod rows;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use rusqlite::Connection;
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+use tracing::warn;
+
+use crate::clock::Timestamp;
+use crate::cycle::Skipped;
+use crate::database::{self, Database, Sync, lock};
+use crate::error::chain;
+use crate::limits::{LEDGER_UNWRITTEN_MAX, LEDGER_WRITE_EVERY};
+use crate::record::{Around, Entry, EventRecord, Query, RunRecord, SkipRecord, Usage};
+use crate::status::Outcome;
+
+/// How much is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keep {
+    /// What is older goes.
+    pub age: Duration,
+    /// Runs of each cycle, and as many skips; older ones go.
+    pub rows: u64,
+}
+
+/// How a run ended.
+pub struct Ended {
+    pub elapsed: Duration,
+    pub outcome: Outcome,
+    pub usage: Usage,
+    pub log: Vec<String>,
+    pub log_lines: u64,
+}
+
+/// The ledger of one peer. Clones share it.
+#[derive(Clone)]
+pub struct Ledger(Option<Arc<Inner>>);
+
+struct Inner {
+    database: Database,
+    next_run: AtomicU64,
+    told: Mutex<Told>,
+    /// Something was told.
+    news: Notify,
+    /// Somebody waits for it to be written.
+    hurry: Notify,
+    written: watch::Sender<u64>,
+    closing: CancellationToken,
+    writer: Mutex<Option<AbortOnDropHandle<()>>>,
+}
+
+/// What was told and is not written yet.
+#[derive(Default)]
+struct Told {
+    news: Vec<News>,
+    /// All that was ever told.
+    count: u64,
+    lost: u64,
+}
+
+enum News {
+    Began(RunRecord),
+    Ended(u64, Ended),
+    Skipped(SkipRecord),
+    Event(EventRecord),
+}
+
+impl Ledger {
+    /// Opens the file, or creates it in a directory that must exist.
+    pub async fn open(path: &Path, keep: Keep) -> Result<Ledger, database::Error> {
+        let database = Database::open_synced(path, rows::MIGRATIONS, Sync::Process).await?;
+        let (last, counts) = database.write(rows::begin).await?;
+        let inner = Arc::new(Inner {
+            database,
+            next_run: AtomicU64::new(last + 1),
+            told: Mutex::default(),
+            news: Notify::new(),
+            hurry: Notify::new(),
+            written: watch::channel(0).0,
+            closing: CancellationToken::new(),
+            writer: Mutex::default(),
+        });
+        let writer = tokio::spawn(write(inner.clone(), Arc::new(Mutex::new(counts)), keep));
+        *lock(&inner.writer) = Some(AbortOnDropHandle::new(writer));
+        Ok(Ledger(Some(inner)))
+    }
+
+    /// One that writes nothing down.
+    pub fn off() -> Ledger {
+        Ledger(None)
+    }
+
+    /// Counts the runs of this peer.
+    pub fn next_run(&self) -> u64 {
+        self.0.as_ref().map_or(0, |inner| inner.next_run.fetch_add(1, Ordering::Relaxed))
+    }
+
+    pub fn began(&self, run: RunRecord) {
+        self.tell(News::Began(run));
+    }
+
+    pub fn ended(&self, run: u64, ended: Ended) {
+        self.tell(News::Ended(run, ended));
+    }
+
+    pub fn skipped(&self, chore: &str, cycle: &str, skipped: Skipped) {
+        let Skipped { first, last, slots, reason } = skipped;
+        let (chore, cycle) = (chore.to_owned(), cycle.to_owned());
+        self.tell(News::Skipped(SkipRecord { chore, cycle, first, last, slots, reason }));
+    }
+
+    pub fn event(&self, event: EventRecord) {
+        self.tell(News::Event(event));
+    }
+
+    fn tell(&self, news: News) {
+        let Some(inner) = &self.0 else { return };
+        let mut told = lock(&inner.told);
+        told.count += 1;
+        if told.news.len() >= LEDGER_UNWRITTEN_MAX {
+            told.lost += 1;
+            return;
+        }
+        told.news.push(news);
+        let first = told.news.len() == 1;
+        drop(told);
+        if first {
+            inner.news.notify_one();
+        }
+    }
+
+    /// Returns when all that was told before is written down, or could not be.
+    pub async fn written(&self) {
+        let Some(inner) = &self.0 else { return };
+        let count = lock(&inner.told).count;
+        let mut written = inner.written.subscribe();
+        if *written.borrow() < count {
+            inner.hurry.notify_one();
+        }
+        // Who writes has gone when the ledger is closed.
+        let _ = written.wait_for(|written| *written >= count).await;
+    }
+
+    /// The newest entries first.
+    pub async fn entries(&self, query: Query) -> Result<Vec<Entry>, database::Error> {
+        let Some(inner) = &self.0 else { return Ok(Vec::new()) };
+        self.written().await;
+        inner.database.read(move |connection| read::entries(connection, &query)).await
+    }
+
+    pub async fn run(&self, run: u64) -> Result<Option<RunRecord>, database::Error> {
+        let Some(inner) = &self.0 else { return Ok(None) };
+        self.written().await;
+        inner.database.read(move |connection| read::run(connection, run)).await
+    }
+
+    /// What is known of one moment of a cycle.
+    pub async fn around(
+        &self,
+        chore: &str,
+        cycle: &str,
+        at: Timestamp,
+    ) -> Result<Around, database::Error> {
+        let Some(inner) = &self.0 else { return Ok(Around::default()) };
+        self.written().await;
+        let (chore, cycle) = (chore.to_owned(), cycle.to_owned());
+        inner.database.read(move |connection| read::around(connection, &chore, &cycle, at)).await
+    }
+
+    /// Writes down what was told and closes the file.
+    pub async fn close(&self) -> Result<(), database::Error> {
+        let Some(inner) = &self.0 else { return Ok(()) };
+        inner.closing.cancel();
+        let writer = lock(&inner.writer).take();
+        if let Some(writer) = writer {
+            // Each of its waits has an end; that it failed is in the log.
+            let _ = writer.await;
+        }
+        inner.database.close().await
+    }
+}
+
+/// A chore and one of its cycles.
+type Cycle = (String, String);
+
+/// How many rows of each cycle are in the file.
+struct Counts {
+    runs: HashMap<Cycle, u64>,
+    skips: HashMap<Cycle, u64>,
+}
+
+async fn write(inner: Arc<Inner>, counts: Arc<Mutex<Counts>>, keep: Keep) {
+    loop {
+        let closing = tokio::select! {
+            () = inner.news.notified() => false,
+            () = inner.closing.cancelled() => true,
+        };
+        if !closing {
+            tokio::select! {
+                () = tokio::time::sleep(LEDGER_WRITE_EVERY) => {}
+                () = inner.hurry.notified() => {}
+                () = inner.closing.cancelled() => {}
+            }
+        }
+        write_news(&inner, &counts, keep).await;
+        if closing {
+            return;
+        }
+    }
+}
+
+async fn write_news(inner: &Inner, counts: &Arc<Mutex<Counts>>, keep: Keep) {
+    let (news, count, lost) = {
+        let mut told: MutexGuard<'_, Told> = lock(&inner.told);
+        (std::mem::take(&mut told.news), told.count, std::mem::take(&mut told.lost))
+    };
+    if lost > 0 {
+        warn!(lost, "the ledger lost what it could not write in time");
+    }
+    if !news.is_empty() {
+        let counts = counts.clone();
+        let now = Timestamp::now();
+        let rows = news.len();
+        let write = move |connection: &Connection| {
+            rows::write(connection, news, &mut lock(&counts), keep, now)
+        };
+        if let Err(err) = inner.database.write(write).await {
+            warn!(rows, "the ledger could not be written: {}", chain(&err));
+        }
+    }
+    inner.written.send_replace(count);
+}

@@ -1,0 +1,245 @@
+//! Tests of the ledger on real files.
+
+#![allow(clippy::unwrap_used)]
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::cycle::SkipReason;
+
+const KEEP: Keep = Keep { age: Duration::from_secs(3600), rows: 1_000 };
+
+struct Home(TempDir);
+
+impl Home {
+    fn new() -> Home {
+        Home(tempfile::tempdir().unwrap())
+    }
+
+    async fn open(&self, keep: Keep) -> Ledger {
+        Ledger::open(&self.0.path().join("ledger.db"), keep).await.unwrap()
+    }
+}
+
+/// Tells the ledger of a run that begins now.
+fn begin(ledger: &Ledger, chore: &str, cycle: &str, started: Timestamp) -> u64 {
+    let run = ledger.next_run();
+    ledger.began(RunRecord {
+        run,
+        chore: chore.into(),
+        cycle: cycle.into(),
+        version: "1.0.0".into(),
+        digest: "ab".repeat(32),
+        generation: 3,
+        iteration: run + 10,
+        reason: "trigger".into(),
+        by: "alice".into(),
+        due: started.minus(Duration::from_millis(5)),
+        slot: Some(started.minus(Duration::from_millis(7))),
+        started,
+        elapsed: None,
+        outcome: None,
+        usage: Usage::default(),
+        log: vec![],
+        log_lines: 0,
+    });
+    run
+}
+
+fn end(ledger: &Ledger, run: u64, outcome: Outcome) {
+    ledger.ended(
+        run,
+        Ended {
+            elapsed: Duration::from_millis(12),
+            outcome,
+            usage: Usage { cpu: Duration::from_micros(34), memory_bytes: 1 << 20 },
+            log: vec!["INFO one".into(), "WARN two".into()],
+            log_lines: 9,
+        },
+    );
+}
+
+fn ago(seconds: u64) -> Timestamp {
+    Timestamp::now().minus(Duration::from_secs(seconds))
+}
+
+async fn runs(ledger: &Ledger, query: Query) -> Vec<u64> {
+    let entries = ledger.entries(query).await.unwrap();
+    let run = |entry: Entry| match entry {
+        Entry::Run(run) => Some(run.run),
+        _ => None,
+    };
+    entries.into_iter().filter_map(run).collect()
+}
+
+#[tokio::test]
+async fn a_run_is_one_row_with_all_that_is_known_of_it() {
+    let home = Home::new();
+    let ledger = home.open(KEEP).await;
+    let outcome = Outcome::Failed { message: "no luck".into() };
+    // Both ends in one commit, and in two.
+    for flush_between in [false, true] {
+        let started = ago(10);
+        let run = begin(&ledger, "a", "main", started);
+        if flush_between {
+            let found = ledger.run(run).await.unwrap().unwrap();
+            assert_eq!((found.outcome, found.elapsed), (None, None));
+        }
+        end(&ledger, run, outcome.clone());
+        let found = ledger.run(run).await.unwrap().unwrap();
+        assert_eq!(found.outcome, Some(outcome.clone()));
+        assert_eq!(found.elapsed, Some(Duration::from_millis(12)));
+        assert_eq!(found.usage, Usage { cpu: Duration::from_micros(34), memory_bytes: 1 << 20 });
+        assert_eq!(found.log, ["INFO one", "WARN two"]);
+        assert_eq!((found.log_lines, found.generation, found.iteration), (9, 3, run + 10));
+        assert_eq!((found.by.as_str(), found.started), ("alice", started));
+        assert_eq!(found.slot, Some(started.minus(Duration::from_millis(7))));
+    }
+    assert_eq!(ledger.run(99).await.unwrap(), None);
+    ledger.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_run_that_its_peer_did_not_survive_is_interrupted() {
+    let home = Home::new();
+    let ledger = home.open(KEEP).await;
+    let run = begin(&ledger, "a", "main", ago(10));
+    ledger.written().await;
+    // No close: the process ended.
+    drop(ledger);
+    let ledger = home.open(KEEP).await;
+    let found = ledger.run(run).await.unwrap().unwrap();
+    let message = "the peer ended during the run".to_owned();
+    assert_eq!(found.outcome, Some(Outcome::Interrupted { message }));
+    assert_eq!(begin(&ledger, "a", "main", ago(1)), run + 1, "numbers go on");
+    ledger.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_was_told_before_the_close_is_written() {
+    let home = Home::new();
+    let ledger = home.open(KEEP).await;
+    let run = begin(&ledger, "a", "main", ago(10));
+    end(&ledger, run, Outcome::Succeeded);
+    ledger.close().await.unwrap();
+    let ledger = home.open(KEEP).await;
+    assert_eq!(ledger.run(run).await.unwrap().unwrap().outcome, Some(Outcome::Succeeded));
+}
+
+#[tokio::test]
+async fn entries_are_found_by_what_is_asked_newest_first() {
+    let home = Home::new();
+    let ledger = home.open(KEEP).await;
+    for (chore, cycle, seconds, outcome) in [
+        ("a", "main", 50, Some(Outcome::Succeeded)),
+        ("a", "other", 40, Some(Outcome::Failed { message: "x".into() })),
+        ("b", "main", 30, Some(Outcome::Succeeded)),
+        ("a", "main", 20, None),
+    ] {
+        let run = begin(&ledger, chore, cycle, ago(seconds));
+        if let Some(outcome) = outcome {
+            end(&ledger, run, outcome);
+        }
+    }
+    let (first, last, slots, reason) = (ago(35), ago(33), 2, SkipReason::Paused);
+    ledger.skipped("a", "main", Skipped { first, last, slots, reason });
+    for (cycle, seconds) in [("", 45), ("main", 44), ("other", 43)] {
+        ledger.event(EventRecord {
+            at: ago(seconds),
+            by: "alice".into(),
+            what: "pause".into(),
+            chore: "a".into(),
+            cycle: cycle.into(),
+            note: "why".into(),
+        });
+    }
+    let query = |chore: &str, cycle: &str| Query {
+        chore: Some(chore.to_owned()).filter(|text| !text.is_empty()),
+        cycle: Some(cycle.to_owned()).filter(|text| !text.is_empty()),
+        ..Query::default()
+    };
+    let outcome = |outcome: &str| Query { outcome: Some(outcome.into()), ..Query::default() };
+    for (query, wanted) in [
+        (query("", ""), &[4, 3, 2, 1][..]),
+        (query("a", ""), &[4, 2, 1]),
+        (query("a", "main"), &[4, 1]),
+        (query("c", ""), &[]),
+        (outcome("failed"), &[2]),
+        (outcome("running"), &[4]),
+        (Query { before: Some(ago(35)), ..Query::default() }, &[2, 1]),
+        (Query { runs: true, limit: 2, ..Query::default() }, &[4, 3]),
+    ] {
+        assert_eq!(runs(&ledger, query.clone()).await, wanted, "{query:?}");
+    }
+    let kinds = |entries: Vec<Entry>| -> String {
+        let kind = |entry: &Entry| match entry {
+            Entry::Run(_) => 'r',
+            Entry::Skip(_) => 's',
+            Entry::Event(_) => 'e',
+        };
+        entries.iter().map(kind).collect()
+    };
+    let all = ledger.entries(query("a", "main")).await.unwrap();
+    assert!(all.is_sorted_by_key(|entry| std::cmp::Reverse(entry.at())));
+    assert_eq!(kinds(all), "rseer", "what was done to all cycles was done to this one");
+}
+
+#[tokio::test]
+async fn a_moment_is_told_by_what_was_before_and_after() {
+    let home = Home::new();
+    let ledger = home.open(KEEP).await;
+    for seconds in [100, 50] {
+        let run = begin(&ledger, "a", "main", ago(seconds));
+        end(&ledger, run, Outcome::Succeeded);
+    }
+    let (first, last, slots, reason) = (ago(80), ago(60), 3, SkipReason::Running);
+    ledger.skipped("a", "main", Skipped { first, last, slots, reason });
+    for (seconds, run, skip, next) in [
+        (200, None, None, Some(1)),
+        (99, Some(1), None, Some(2)),
+        (70, Some(1), Some(3), Some(2)),
+        (10, Some(2), Some(3), None),
+    ] {
+        let around = ledger.around("a", "main", ago(seconds)).await.unwrap();
+        let number = |run: Option<RunRecord>| run.map(|run| run.run);
+        let found = (number(around.run), around.skip.map(|skip| skip.slots), number(around.next));
+        assert_eq!(found, (run, skip, next), "{seconds} s ago");
+    }
+}
+
+#[tokio::test]
+async fn no_more_is_kept_than_is_asked_for() {
+    let home = Home::new();
+    let keep = Keep { age: Duration::from_secs(3600), rows: 5 };
+    let ledger = home.open(keep).await;
+    for chore in ["a", "b"] {
+        for i in 0..9 {
+            let run = begin(&ledger, chore, "main", ago(100 - i));
+            end(&ledger, run, Outcome::Succeeded);
+            let (first, reason) = (ago(100 - i), SkipReason::Late);
+            ledger.skipped(chore, "main", Skipped { first, last: first, slots: 1, reason });
+        }
+    }
+    let run = begin(&ledger, "old", "main", ago(2 * 3600));
+    end(&ledger, run, Outcome::Succeeded);
+    ledger.written().await;
+    assert_eq!(runs(&ledger, Query::default()).await, [18, 9, 17, 8, 16, 7, 15, 6, 14, 5]);
+    assert_eq!(ledger.entries(Query::default()).await.unwrap().len(), 20);
+    // The counts outlive the process.
+    ledger.close().await.unwrap();
+    let ledger = home.open(keep).await;
+    let run = begin(&ledger, "a", "main", ago(1));
+    end(&ledger, run, Outcome::Succeeded);
+    let query = Query { chore: Some("a".into()), runs: true, ..Query::default() };
+    assert_eq!(runs(&ledger, query).await, [run, 9, 8, 7, 6]);
+}
+
+#[tokio::test]
+async fn one_that_is_off_writes_nothing() {
+    let ledger = Ledger::off();
+    let run = begin(&ledger, "a", "main", ago(1));
+    end(&ledger, run, Outcome::Succeeded);
+    ledger.written().await;
+    assert_eq!(ledger.entries(Query::default()).await.unwrap(), []);
+    ledger.close().await.unwrap();
+}
