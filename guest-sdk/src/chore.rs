@@ -14,6 +14,67 @@ use crate::{Error, Kind, Result, backend, cycle};
 /// Every call gets a fresh instance: the peer reads the settings, calls [`new`](Chore::new) and
 /// then one of the others, and forgets the value. What must outlive a call is saved through
 /// [`state`](crate::state) or [`sql`](crate::sql).
+///
+/// ```
+/// use chore_sdk::prelude::*;
+/// # use chore_sdk::testing::{World, tick};
+///
+/// /// Cleans an archive.
+/// #[derive(Settings)]
+/// struct Cleaner {
+///     /// What is older is deleted.
+///     #[setting(default = "7days", min = "1h")]
+///     keep: Duration,
+///     /// When it is said loudly that much was deleted.
+///     #[setting(default = 1_000)]
+///     many: u64,
+///     #[setting(skip)]
+///     limits: Vec<u64>,
+/// }
+///
+/// #[chore(interval = "24h", timeout = "1h")]
+/// impl Chore for Cleaner {
+///     fn new(settings: Self) -> Result<Self> {
+///         if settings.many == 13 {
+///             bail!("many = 13 brings bad luck");
+///         }
+///         let limits = vec![1, settings.many];
+///         Ok(Cleaner { limits, ..settings })
+///     }
+///
+///     async fn open(&mut self, _: OpenReason) -> Result<()> {
+///         sql::migrate(&["CREATE TABLE cleaned (at INTEGER, orders INTEGER)"]).await?;
+///         Ok(())
+///     }
+///
+///     async fn run(&mut self, tick: Tick) -> Result<()> {
+///         let before = tick.due.saturating_sub(self.keep);
+///         let cleaned = orders::clean_archive(before).await?;
+///         let row = params![tick.due.as_nanos(), cleaned as i64];
+///         sql::execute("INSERT INTO cleaned VALUES (?1, ?2)", row).await?;
+///         if cleaned >= self.limits[1] {
+///             warn!(cleaned, "cleaned much");
+///         }
+///         Ok(())
+///     }
+///
+///     async fn close(&mut self, reason: CloseReason) -> Result<()> {
+///         info!(?reason, "no more cleaning");
+///         Ok(())
+///     }
+/// }
+/// # let world = World::new();
+/// # world.open::<Cleaner>(OpenReason::Loaded).unwrap();
+/// # world.run::<Cleaner>(tick()).unwrap();
+/// # assert_eq!(world.rows::<(u64,)>("SELECT orders FROM cleaned", params![]), Ok(vec![(0,)]));
+/// # world.close::<Cleaner>(CloseReason::Removed).unwrap();
+/// # let unlucky = world.setting("many", "13").open::<Cleaner>(OpenReason::SettingsChanged);
+/// # assert_eq!(unlucky.unwrap_err().to_string(), "many = 13 brings bad luck");
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no chore",
+    note = "write #[chore(interval = \"1h\", timeout = \"10m\")] impl Chore for {Self}"
+)]
 pub trait Chore: Settings + 'static {
     /// True for a chore that winds down itself: its calls await [`cycle::cancelled`], put away what
     /// they have within the grace period (10 s), and return. Otherwise the SDK drops a call when it
@@ -51,6 +112,17 @@ pub trait Chore: Settings + 'static {
 }
 
 /// One recurring event of a chore: defaults that the operator can override.
+///
+/// ```
+/// # use chore_sdk::prelude::*;
+/// # let (interval, timeout) = (Duration::from_secs(3600), Duration::from_secs(60));
+/// // What is for `Chore::cycles` to say where it cannot be said in the attribute.
+/// let cycles: Vec<CycleSpec> = ["disk-1", "disk-2"]
+///     .map(|name| CycleSpec::named(name, interval, timeout).help("looks at a disk").delay_start())
+///     .into();
+/// assert_eq!(CycleSpec::main(interval, timeout).name, CycleSpec::MAIN);
+/// # assert!(cycles[1].delay_start);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CycleSpec {
     /// Unique in the chore; [`MAIN`](CycleSpec::MAIN) where a chore has one cycle.
@@ -100,6 +172,14 @@ impl CycleSpec {
 }
 
 /// Why and until when a run happens. What to do follows from what is there, never from this.
+///
+/// ```
+/// # use chore_sdk::{prelude::*, testing::tick};
+/// # let tick = tick();
+/// let time_left = tick.deadline.saturating_since(time::now());
+/// info!(run = tick.iteration, cycle = tick.cycle, ?time_left, "begins");
+/// # assert_eq!(time_left.as_secs(), 3600);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tick {
     /// Name of the cycle that is due.
@@ -117,6 +197,14 @@ pub struct Tick {
 }
 
 /// Why a run happens.
+///
+/// ```
+/// # use chore_sdk::{prelude::*, testing::tick};
+/// # let tick = tick();
+/// // For the log only: what a run does follows from what is there.
+/// debug!(reason = ?tick.reason, "begins");
+/// # assert_eq!(tick.reason, RunReason::Trigger);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RunReason {
     /// First run after the chore was loaded.
@@ -130,6 +218,18 @@ pub enum RunReason {
 }
 
 /// Why a chore is opened.
+///
+/// ```
+/// # use chore_sdk::prelude::*;
+/// fn said(reason: OpenReason) -> &'static str {
+///     match reason {
+///         OpenReason::Loaded => "begins",
+///         OpenReason::Replaced => "takes over",
+///         OpenReason::SettingsChanged => "has other settings",
+///     }
+/// }
+/// # assert_eq!(said(OpenReason::Replaced), "takes over");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum OpenReason {
     /// The chore is new to this peer, or the peer has just started.
@@ -141,6 +241,14 @@ pub enum OpenReason {
 }
 
 /// Why a chore is closed.
+///
+/// ```
+/// # use chore_sdk::prelude::*;
+/// fn comes_back(reason: CloseReason) -> bool {
+///     reason == CloseReason::Shutdown
+/// }
+/// # assert!(!comes_back(CloseReason::Removed));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CloseReason {
     /// The peer closes.
@@ -150,6 +258,21 @@ pub enum CloseReason {
 }
 
 /// What a component says of itself.
+///
+/// ```
+/// # use chore_sdk::{Descriptor, prelude::*};
+/// # /// Says hello.
+/// # #[derive(Settings)]
+/// # struct Hello { /** Whom. */ #[setting(default = "world")] whom: String }
+/// # #[chore(interval = "1h", timeout = "1m")]
+/// # impl Chore for Hello {
+/// #     async fn run(&mut self, _: Tick) -> Result<()> { Ok(()) }
+/// # }
+/// // What a test of what operators read looks at.
+/// let descriptor = Descriptor::of::<Hello>("hello", "0.1.0", "");
+/// assert_eq!(descriptor.about, "Says hello.");
+/// assert_eq!(descriptor.settings[0].default, Some("world"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Descriptor {
     /// That of the package, and of the chore's file.

@@ -9,9 +9,13 @@ use crate::{Chore, CloseReason, CycleSpec, Descriptor, OpenReason, RunReason, Ti
 
 /// What [`export!`](crate::export) knows of the crate that it is in.
 pub trait Package {
+    /// What it exports.
     type Chore: Chore;
+    /// That of the package.
     const NAME: &'static str;
+    /// That of the package.
     const VERSION: &'static str;
+    /// Used where the chore's struct has no doc comment.
     const ABOUT: &'static str;
 }
 

@@ -1,8 +1,10 @@
-//! What a chore can rely on in `sql` and `state`, as a chore that finds out. It must have the same
+//! What a chore can rely on of its peer, as a chore that finds out. It must have the same
 //! outcomes in a [`World`](crate::testing) of fakes and in a peer, or the fakes are wrong. It is no
 //! part of the interface.
 //!
 //! Its cycles are run in the order in which they are written here. All succeed but `fails`.
+
+mod services;
 
 use crate::prelude::*;
 use crate::sql::{Row, Value};
@@ -76,6 +78,36 @@ impl Chore for Contract {
             same("migrations", (applied, migrated), (wanted, seen))?;
         }
         same("the row", sql::value("SELECT k FROM m", params![]).await?, Some(7))
+    }
+
+    /// What time does, and chance.
+    #[cycle(interval = "1h", timeout = "1m", delay_start)]
+    async fn times(&mut self, tick: Tick) -> Result<()> {
+        services::times(&tick).await?;
+        services::chance()
+    }
+
+    /// Its own cycles.
+    #[cycle(interval = "1h", timeout = "1m", delay_start)]
+    async fn controls(&mut self, _: Tick) -> Result<()> {
+        services::controls().await
+    }
+
+    #[cycle(added)]
+    async fn extra(&mut self, _: Tick) -> Result<()> {
+        Ok(())
+    }
+
+    /// Orders that it enqueues, and those that it archives.
+    #[cycle(interval = "1h", timeout = "1m", delay_start)]
+    async fn orders(&mut self, _: Tick) -> Result<()> {
+        services::orders().await
+    }
+
+    /// Nodes that are not there.
+    #[cycle(interval = "1h", timeout = "1m", delay_start)]
+    async fn nodes(&mut self, _: Tick) -> Result<()> {
+        services::nodes().await
     }
 
     /// Saves, and commits nothing.
@@ -342,7 +374,18 @@ mod tests {
     #[test]
     fn the_fakes_keep_the_contract() {
         let world = World::new().version("1.2.3").setting("version", "1.2.3");
-        for cycle in ["statements", "transactions", "migrations", "saves", "fails", "looks"] {
+        for cycle in [
+            "statements",
+            "transactions",
+            "migrations",
+            "times",
+            "controls",
+            "orders",
+            "nodes",
+            "saves",
+            "fails",
+            "looks",
+        ] {
             let wanted = match cycle {
                 "fails" => Err(Error::new(ON_PURPOSE)),
                 _ => Ok(()),

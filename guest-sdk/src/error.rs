@@ -8,9 +8,32 @@ use crate::settings::Invalid;
 use crate::transport::{Closed, Status};
 
 /// `Result` with this crate's [`Error`].
+///
+/// ```
+/// # use chore_sdk::prelude::*;
+/// fn half(number: u32) -> Result<u32> {
+///     if number % 2 == 1 {
+///         bail!("half of {number} is no whole number");
+///     }
+///     Ok(number / 2)
+/// }
+/// # assert_eq!(half(4), Ok(2));
+/// ```
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What sort of failure it is, as the host tells them apart.
+///
+/// ```
+/// # use chore_sdk::{prelude::*, testing::World};
+/// # let world = World::new();
+/// # world.block_on(async {
+/// match kademlia::find_node(NodeId::fake(1)).await {
+///     // Nobody knows it yet; the next run looks again.
+///     Err(err) if err.kind() == Kind::NotFound => debug!("not there"),
+///     other => info!(address = other?.address, "found"),
+/// }
+/// # Ok(()) }).unwrap();
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Kind {
@@ -52,6 +75,10 @@ pub enum Kind {
 /// }
 /// assert_eq!(parse("").unwrap_err().to_string(), "nothing to parse");
 /// assert_eq!(parse("x").unwrap_err().to_string(), "the answer: invalid digit found in string");
+///
+/// let full = Error::of(Kind::Unavailable, "the disk is full").context("write report");
+/// assert_eq!((full.kind(), full.message()), (Kind::Unavailable, "write report: the disk is full"));
+/// assert_eq!(Error::new("no more").kind(), Kind::Other);
 /// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Error {
@@ -131,6 +158,14 @@ where
 }
 
 /// Adds to a failure what was attempted.
+///
+/// ```
+/// # use chore_sdk::prelude::*;
+/// let port: Result<u16> = "many".parse::<u16>().context("read port");
+/// assert_eq!(port.unwrap_err().to_string(), "read port: invalid digit found in string");
+/// let second = ["a"].get(1).with_context(|| format!("disk {}: there is none", 1));
+/// assert_eq!(second.unwrap_err().kind(), Kind::NotFound);
+/// ```
 pub trait Context<T> {
     /// "`attempted`: the failure".
     fn context(self, attempted: impl fmt::Display) -> Result<T>;
@@ -161,6 +196,17 @@ impl<T> Context<T> for Option<T> {
 }
 
 /// Returns from the function with an [`Error`] of [`Kind::Other`], written as `format!` does.
+///
+/// ```
+/// # use chore_sdk::prelude::*;
+/// fn check(free: u64) -> Result<()> {
+///     if free == 0 {
+///         bail!("check disk: {free} bytes are free");
+///     }
+///     Ok(())
+/// }
+/// assert_eq!(check(0).unwrap_err().to_string(), "check disk: 0 bytes are free");
+/// ```
 #[macro_export]
 macro_rules! bail {
     ($($message:tt)+) => {

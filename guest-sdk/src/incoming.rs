@@ -11,6 +11,19 @@ use futures::stream::LocalBoxStream;
 ///
 /// Waiting for the next item may be given up at any time without losing one. It is a
 /// [`futures::Stream`] too; after the end, or an error, there is nothing more.
+///
+/// ```
+/// # use chore_sdk::{prelude::*, testing::World};
+/// use futures::TryStreamExt;
+///
+/// # World::new().unsent(NodeId::fake(1), 3).block_on(async {
+/// let mut unsent = orders::stream_unsent(NodeId::fake(1)).await?;
+/// let first = unsent.next().await?;
+/// # assert!(first.is_some());
+/// let rest: Vec<orders::Info> = unsent.try_collect().await?;
+/// assert_eq!(rest.len(), 2);
+/// # Ok(()) }).unwrap();
+/// ```
 pub struct Incoming<T, E> {
     items: Option<LocalBoxStream<'static, T>>,
     end: Option<LocalBoxFuture<'static, Result<(), E>>>,

@@ -12,6 +12,17 @@
 use crate::{NodeId, Result, backend};
 
 /// A node and where it was last known to be.
+///
+/// ```
+/// # use chore_sdk::{prelude::*, testing::World};
+/// # let world = World::new();
+/// # world.block_on(async {
+/// // One whose address is known by other means.
+/// let node = kademlia::Node { id: NodeId::fake(1), address: "127.0.0.1:7777".to_owned() };
+/// let dialled = transport::dial_node(node, Duration::from_secs(5)).await;
+/// # assert_eq!(dialled.err().unwrap().kind(), Kind::Unavailable);
+/// # Ok(()) }).unwrap();
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Node {
     /// What it has to prove when it is dialled.
@@ -27,6 +38,15 @@ pub struct Node {
 ///
 /// [`Kind::NotFound`](crate::Kind::NotFound) if nobody knows the node,
 /// [`Kind::Denied`](crate::Kind::Denied) without the grant.
+///
+/// ```
+/// # use chore_sdk::{prelude::*, testing::World};
+/// # let world = World::new();
+/// # world.block_on(async {
+/// let unknown = kademlia::find_node(NodeId::fake(1)).await.unwrap_err();
+/// assert_eq!(unknown.kind(), Kind::NotFound);
+/// # Ok(()) }).unwrap();
+/// ```
 pub async fn find_node(id: NodeId) -> Result<Node> {
     backend::find_node(id).await
 }

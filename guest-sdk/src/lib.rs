@@ -38,9 +38,24 @@
 //!
 //! It is tested on the author's own machine, without wasm and without a peer: see [`testing`].
 //!
-//! Rooms, from the ground up: `error`, `time`, `node_id`, `incoming` and `units` know no peer;
-//! `backend` asks it, or a fake; `log` to `metrics` are what a chore uses, one for each interface
-//! of the contract; `chore` is what its author writes; `component` exports it.
+//! | a chore | with |
+//! |---|---|
+//! | has settings, checked before it sees them | [`Settings`](macro@settings::Settings) |
+//! | runs in one cycle or several, and adds others | [`chore`](macro@chore), [`cycle`] |
+//! | logs lines with fields, counts and measures | [`log`], [`metrics`] |
+//! | keeps what outlives a run, over versions | [`state`], [`sql`] |
+//! | reads and archives orders, finds nodes, calls them | [`orders`], [`kademlia`], [`transport`] |
+//! | waits, limits how long it waits, and leaves something to chance | [`time`], [`random`] |
+//! | says what failed | [`Error`], [`Context`], [`bail!`] |
+//!
+//! It needs not think of being cancelled: a call that should wind down is dropped where it waits,
+//! unless it says otherwise, see [`cycle::cancelled`].
+//!
+//! Rooms, from the ground up: `error`, `node_id`, `incoming` and `units` know no peer; `backend`
+//! asks it, or a fake; `log` to `time` are what a chore uses, one for each interface of the
+//! contract and of WASI; `chore` is what its author writes; `component` exports it.
+
+#![deny(missing_docs)]
 
 // What the macros write names this crate from outside.
 extern crate self as chore_sdk;
@@ -63,12 +78,13 @@ pub mod log;
 pub mod metrics;
 mod node_id;
 pub mod orders;
+pub mod random;
 pub mod settings;
 pub mod sql;
 pub mod state;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
-mod time;
+pub mod time;
 pub mod transport;
 #[path = "../macros/src/units.rs"]
 mod units;
@@ -131,13 +147,55 @@ mod units;
 /// # assert_eq!(helps[1], ("clean-up".to_owned(), "Deletes what nobody needs.".to_owned()));
 /// ```
 ///
-/// Where several cycles are one piece of code, they are written together,
-/// `#[chore(cycle(name = "send", help = "sends", interval = "1h", timeout = "1h"), cycle(…))]`, and
-/// `run` looks at `tick.cycle`.
-///
 /// `winds_down` is for a chore that awaits [`cycle::cancelled`] itself, see [`Chore::WINDS_DOWN`].
 /// What runs when cannot be said here, such as by a setting, is for [`Chore::cycles`] or for
 /// [`cycle::add`].
+///
+/// What is wrong does not compile, and the compiler says what to write. A duration without a unit,
+/// `"90" has no unit, write 90s or 90m`:
+///
+/// ```compile_fail
+/// # use chore_sdk::prelude::*;
+/// # #[derive(Settings)]
+/// # struct Wrong;
+/// #[chore(interval = "90", timeout = "1m")]
+/// impl Chore for Wrong {
+///     async fn run(&mut self, _: Tick) -> Result<()> {
+///         Ok(())
+///     }
+/// }
+/// ```
+///
+/// A method that no cycle can run, "a cycle's method is written
+/// `async fn measure(&mut self, tick: Tick) -> Result<()>`":
+///
+/// ```compile_fail
+/// # use chore_sdk::prelude::*;
+/// # #[derive(Settings)]
+/// # struct Wrong;
+/// #[chore]
+/// impl Chore for Wrong {
+///     #[cycle(interval = "1m", timeout = "1m")]
+///     fn measure(&mut self) -> Result<()> {
+///         Ok(())
+///     }
+/// }
+/// ```
+///
+/// A chore that does not say when it runs, `say when the chore runs, such as
+/// #[chore(interval = "1h", timeout = "10m")]`:
+///
+/// ```compile_fail
+/// # use chore_sdk::prelude::*;
+/// # #[derive(Settings)]
+/// # struct Wrong;
+/// #[chore]
+/// impl Chore for Wrong {
+///     async fn run(&mut self, _: Tick) -> Result<()> {
+///         Ok(())
+///     }
+/// }
+/// ```
 pub use chore_sdk_macros::chore;
 
 pub use crate::chore::{Chore, CloseReason, CycleSpec, Descriptor, OpenReason, RunReason, Tick};
@@ -147,6 +205,18 @@ pub use crate::node_id::{NODE_ID_BYTES, NodeId};
 pub use crate::time::Timestamp;
 
 /// What nearly every chore uses.
+///
+/// ```
+/// use chore_sdk::prelude::*;
+///
+/// fn checked(free: u64) -> Result<Duration> {
+///     if free == 0 {
+///         bail!("check disk: nothing is free");
+///     }
+///     Ok(Duration::from_secs(free))
+/// }
+/// # assert!(checked(1).is_ok());
+/// ```
 pub mod prelude {
     pub use std::time::Duration;
 
@@ -154,11 +224,29 @@ pub mod prelude {
     pub use crate::{
         Chore, CloseReason, Context, CycleSpec, Error, Kind, NodeId, OpenReason, Result, RunReason,
         Tick, Timestamp, bail, chore, cycle, debug, error, info, kademlia, metrics, orders, params,
-        sql, state, trace, transport, warn,
+        random, sql, state, time, trace, transport, warn,
     };
 }
 
 /// Makes the crate a component that is this chore. Its name and version are those of the package.
+///
+/// ```
+/// use chore_sdk::prelude::*;
+///
+/// /// Does nothing.
+/// #[derive(Settings)]
+/// pub struct Idle;
+///
+/// #[chore(interval = "1h", timeout = "1m")]
+/// impl Chore for Idle {
+///     async fn run(&mut self, _: Tick) -> Result<()> {
+///         Ok(())
+///     }
+/// }
+///
+/// chore_sdk::export!(Idle);
+/// # fn main() {}
+/// ```
 #[macro_export]
 macro_rules! export {
     ($chore:ty) => {

@@ -17,6 +17,13 @@ use std::fmt::Display;
 use crate::backend;
 
 /// How much a line matters.
+///
+/// ```
+/// # use chore_sdk::{log::Level, prelude::*, testing::World};
+/// let world = World::new().log_level(Level::Warn);
+/// world.within(|| info!("goes nowhere"));
+/// assert_eq!(world.logged(Level::Info), [""; 0]);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Level {
     /// Every step.
@@ -32,11 +39,32 @@ pub enum Level {
 }
 
 /// False if a line of this level would go nowhere.
+///
+/// ```
+/// # use chore_sdk::{log::{self, Level}, prelude::*, testing::World};
+/// # fn dump() -> String { String::new() }
+/// # World::new().within(|| {
+/// if log::enabled(Level::Trace) {
+///     trace!("all of it: {}", dump());
+/// }
+/// # });
+/// ```
 pub fn enabled(level: Level) -> bool {
     backend::log_enabled(level)
 }
 
 /// Writes one line. The host cuts it after 4 KiB and 32 fields, and takes 10,000 lines of one call.
+///
+/// ```
+/// # use chore_sdk::{log::{self, Level}, prelude::*, testing::World};
+/// # let world = World::new();
+/// # world.within(|| {
+/// // What a macro cannot say: fields that are not known when the chore is compiled.
+/// let fields = ["a", "b"].map(|disk| (disk, "full".to_owned()));
+/// log::write(Level::Warn, "looked at disks", fields);
+/// # });
+/// # assert_eq!(world.logs()[0].to_string(), "WARN looked at disks a=full b=full");
+/// ```
 pub fn write<K: Into<String>>(
     level: Level,
     message: impl Into<String>,
@@ -87,30 +115,55 @@ macro_rules! __log {
 }
 
 /// Logs a line of [`Level::Trace`]; see [`log`](mod@crate::log).
+///
+/// ```
+/// # use chore_sdk::prelude::*;
+/// trace!("sent one order");
+/// ```
 #[macro_export]
 macro_rules! trace {
     ($($line:tt)+) => { $crate::__log!(Trace [] $($line)+) };
 }
 
 /// Logs a line of [`Level::Debug`]; see [`log`](mod@crate::log).
+///
+/// ```
+/// # use chore_sdk::prelude::*;
+/// debug!(orders = 3, "nothing to send");
+/// ```
 #[macro_export]
 macro_rules! debug {
     ($($line:tt)+) => { $crate::__log!(Debug [] $($line)+) };
 }
 
 /// Logs a line of [`Level::Info`]; see [`log`](mod@crate::log).
+///
+/// ```
+/// # use chore_sdk::prelude::*;
+/// info!(orders = 3, "sent");
+/// ```
 #[macro_export]
 macro_rules! info {
     ($($line:tt)+) => { $crate::__log!(Info [] $($line)+) };
 }
 
 /// Logs a line of [`Level::Warn`]; see [`log`](mod@crate::log).
+///
+/// ```
+/// # use chore_sdk::prelude::*;
+/// warn!(satellite = %NodeId::fake(1), "down");
+/// ```
 #[macro_export]
 macro_rules! warn {
     ($($line:tt)+) => { $crate::__log!(Warn [] $($line)+) };
 }
 
 /// Logs a line of [`Level::Error`]; see [`log`](mod@crate::log).
+///
+/// ```
+/// # use chore_sdk::prelude::*;
+/// error!(reason = ?Some(7), "the disk is full");
+/// ```
 #[macro_export]
 macro_rules! error {
     ($($line:tt)+) => { $crate::__log!(Error [] $($line)+) };

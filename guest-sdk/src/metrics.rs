@@ -6,6 +6,13 @@
 use crate::backend;
 
 /// Names and values that tell series of one metric apart.
+///
+/// ```
+/// # use chore_sdk::prelude::*;
+/// let satellite = NodeId::fake(1).to_string();
+/// let labels: metrics::Labels<'_> = &[("satellite", &satellite), ("status", "accepted")];
+/// metrics::count("orders_settled_total", labels, 1);
+/// ```
 pub type Labels<'a> = &'a [(&'a str, &'a str)];
 
 /// Adds to a counter.

@@ -6,12 +6,27 @@ use std::str::FromStr;
 use crate::{Error, Kind};
 
 /// Length of a node id, in bytes.
+///
+/// ```
+/// # use chore_sdk::{NODE_ID_BYTES, NodeId};
+/// assert!(NodeId::from_bytes(&[0; NODE_ID_BYTES]).is_ok());
+/// ```
 pub const NODE_ID_BYTES: usize = 32;
 
 /// Identity version, the last byte of a node id. There is one so far.
 const VERSION: u8 = 0;
 
 /// A node's identity. Its text is base58check, as everywhere in a peer.
+///
+/// ```
+/// # use chore_sdk::prelude::*;
+/// let id: NodeId = "12vha9oTFnerxYRgeQ2BZqoFrLrnmmf5UWTCY2jA77dBZN6Lg2T".parse()?;
+/// assert_eq!(id.as_bytes()[..2], [0xfd, 0xa0]);
+/// assert_eq!(NodeId::from_bytes(id.as_bytes())?, id);
+/// assert_eq!(id.to_string(), "12vha9oTFnerxYRgeQ2BZqoFrLrnmmf5UWTCY2jA77dBZN6Lg2T");
+/// assert!("12vha9".parse::<NodeId>().is_err());
+/// # Ok::<(), Error>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeId([u8; NODE_ID_BYTES]);
 

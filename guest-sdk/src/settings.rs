@@ -3,11 +3,16 @@
 //! A chore names its settings as fields of a struct and derives [`Settings`]; the functions here
 //! are for what such a struct cannot say.
 
+mod read;
+mod value;
+
 use std::fmt;
-use std::num::IntErrorKind;
-use std::time::Duration;
 
 use crate::backend;
+
+#[doc(hidden)]
+pub use read::{Rule, Text, default_text, read, read_text, read_within};
+pub use value::{Secret, Size, Value};
 
 /// Derives [`Settings`](trait@Settings) for a struct: each field is a setting.
 ///
@@ -17,9 +22,14 @@ use crate::backend;
 /// - The kind follows from the type, see [`Value`]. An [`Option`] may be left out.
 /// - `#[setting(default = "90s")]`: used where the operator sets nothing. Without it, and if it is
 ///   no `Option`, the operator must set it. Checked when the chore is compiled.
-/// - `#[setting(min = 1, max = "1h")]`: the smallest and largest value allowed.
+/// - `#[setting(min = 1, max = 10)]`: the smallest and largest value allowed, of anything that has an
+///   order: integers, numbers, durations and sizes, and an [`Option`] of one.
+/// - `#[setting(non_empty)]`: a text or secret must have something in it besides white space.
 /// - `#[setting(name = "other")]`: another name.
 /// - `#[setting(skip)]`: no setting; starts as [`Default::default`].
+///
+/// What is allowed is added to the help, and a value that is not is refused before
+/// [`open`](crate::Chore::open), with the line to write instead.
 ///
 /// ```
 /// # use chore_sdk::prelude::*;
@@ -27,6 +37,7 @@ use crate::backend;
 /// #[derive(Settings)]
 /// struct Disk {
 ///     /// Directory to look at.
+///     #[setting(non_empty)]
 ///     path: String,
 ///     /// Warn when less than this is free.
 ///     #[setting(default = "1GiB", min = "1MiB")]
@@ -36,9 +47,22 @@ use crate::backend;
 /// }
 /// let specs = <Disk as Settings>::specs();
 /// assert_eq!((specs[1].name, specs[1].default), ("free-min", Some("1GiB")));
+/// assert_eq!(specs[1].help, "Warn when less than this is free. At least 1MiB.");
+///
+/// let set = |name: &str| match name {
+///     "path" => Some("/data".to_owned()),
+///     "free-min" => Some("1KiB".to_owned()),
+///     _ => None,
+/// };
+/// let Err(refused) = Disk::load(&set) else { panic!() };
+/// assert_eq!(
+///     refused.to_string(),
+///     r#"setting "free-min": "1KiB" is less than 1MiB: write free-min = "1GiB" below [settings]"#
+/// );
 /// ```
 ///
-/// A wrong default does not compile:
+/// What is wrong in the attribute does not compile, and the compiler says what to write. A default
+/// without a unit, `"90" has no unit, write 90s or 90m`:
 ///
 /// ```compile_fail
 /// # use chore_sdk::prelude::*;
@@ -49,9 +73,51 @@ use crate::backend;
 ///     patience: Duration,
 /// }
 /// ```
+///
+/// Nothing for the operator to read, `a setting has a doc comment: it is the help that operators
+/// read`:
+///
+/// ```compile_fail
+/// # use chore_sdk::prelude::*;
+/// #[derive(Settings)]
+/// struct Wrong {
+///     patience: Duration,
+/// }
+/// ```
+///
+/// A type that no setting has, "`PathBuf` cannot be the type of a setting", with those that can:
+///
+/// ```compile_fail,E0277
+/// # use chore_sdk::prelude::*;
+/// #[derive(Settings)]
+/// struct Wrong {
+///     /// Where to look.
+///     path: std::path::PathBuf,
+/// }
+/// ```
 pub use chore_sdk_macros::Settings;
 
 /// A struct whose fields are settings. To be derived.
+///
+/// What has none is a struct without fields, and is derived all the same.
+///
+/// ```
+/// use chore_sdk::prelude::*;
+///
+/// /// Greets.
+/// #[derive(Settings)]
+/// struct Greeting {
+///     /// Whom to greet.
+///     #[setting(default = "world")]
+///     whom: String,
+/// }
+/// let greeting = Greeting::load(&|_| None).unwrap();
+/// assert_eq!((Greeting::ABOUT, greeting.whom.as_str()), ("Greets.", "world"));
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no settings",
+    note = "write #[derive(Settings)] above the struct, also if it has no fields"
+)]
 pub trait Settings: Sized {
     /// What the chore is about: the first paragraph of the struct's doc comment.
     const ABOUT: &'static str;
@@ -68,6 +134,14 @@ pub trait Settings: Sized {
 }
 
 /// One setting, as the descriptor has it.
+///
+/// ```
+/// # use chore_sdk::{prelude::*, settings::{Kind, Spec}};
+/// # #[derive(Settings)]
+/// # struct Greeting { /** Whom to greet. */ #[setting(default = "world")] whom: String }
+/// let spec = Spec { name: "whom", help: "Whom to greet.", kind: Kind::Text, default: Some("world") };
+/// assert_eq!(Greeting::specs(), [spec]);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Spec {
     /// The key in the operator's file.
@@ -81,6 +155,11 @@ pub struct Spec {
 }
 
 /// How a setting's text reads.
+///
+/// ```
+/// # use chore_sdk::{prelude::*, settings::{Kind, Value}};
+/// assert_eq!((u16::KIND, Duration::KIND), (Kind::Integer, Kind::Duration));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Any text.
@@ -100,6 +179,12 @@ pub enum Kind {
 }
 
 /// A setting that the chore cannot use.
+///
+/// ```
+/// # use chore_sdk::settings::Invalid;
+/// let invalid = Invalid { setting: "port".to_owned(), why: "it is taken".to_owned() };
+/// assert_eq!(invalid.to_string(), r#"setting "port": it is taken"#);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Invalid {
     /// Its name.
@@ -116,207 +201,35 @@ impl fmt::Display for Invalid {
 
 impl std::error::Error for Invalid {}
 
-/// A type that a setting can have.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be the type of a setting",
-    label = "not the type of a setting",
-    note = "a setting is a String, an integer, f64, bool, Duration, Size, Secret or an Option of \
-            one; a field that is no setting has #[setting(skip)]"
-)]
-pub trait Value: Sized {
-    /// How its text reads.
-    const KIND: Kind;
-
-    /// True if it may be left out; its text is empty then.
-    const OPTIONAL: bool = false;
-
-    /// # Errors
-    ///
-    /// Why not, as the rest of a sentence that begins with the setting's name.
-    fn parse(text: &str) -> Result<Self, String>;
-
-    /// The value of what was left out, if it may be.
-    fn absent() -> Option<Self> {
-        None
-    }
-}
-
-impl Value for String {
-    const KIND: Kind = Kind::Text;
-
-    fn parse(text: &str) -> Result<String, String> {
-        Ok(text.to_owned())
-    }
-}
-
-impl Value for bool {
-    const KIND: Kind = Kind::Boolean;
-
-    fn parse(text: &str) -> Result<bool, String> {
-        text.parse().map_err(|_| format!("{text:?} is neither true nor false"))
-    }
-}
-
-macro_rules! integers {
-    ($($type:ty)*) => {$(
-        impl Value for $type {
-            const KIND: Kind = Kind::Integer;
-
-            fn parse(text: &str) -> Result<$type, String> {
-                text.parse().map_err(|err: std::num::ParseIntError| match err.kind() {
-                    IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => {
-                        format!("{text:?} is not within {} and {}", <$type>::MIN, <$type>::MAX)
-                    }
-                    _ if text.starts_with('-') && <$type>::MIN == 0 => {
-                        format!("{text:?} is not within {} and {}", <$type>::MIN, <$type>::MAX)
-                    }
-                    _ => format!("{text:?} is no whole number"),
-                })
-            }
-        }
-    )*};
-}
-
-integers!(i8 i16 i32 i64 isize u8 u16 u32 u64 usize);
-
-impl Value for f64 {
-    const KIND: Kind = Kind::Number;
-
-    fn parse(text: &str) -> Result<f64, String> {
-        let number = text.parse().ok().filter(|number: &f64| number.is_finite());
-        number.ok_or_else(|| format!("{text:?} is no number"))
-    }
-}
-
-impl Value for Duration {
-    const KIND: Kind = Kind::Duration;
-
-    fn parse(text: &str) -> Result<Duration, String> {
-        crate::units::duration(text)
-    }
-}
-
-/// A number of bytes, written with a unit such as `64MiB`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Size(pub u64);
-
-impl Size {
-    /// The number of bytes.
-    pub fn bytes(self) -> u64 {
-        self.0
-    }
-}
-
-impl Value for Size {
-    const KIND: Kind = Kind::Size;
-
-    fn parse(text: &str) -> Result<Size, String> {
-        crate::units::size(text).map(Size)
-    }
-}
-
-/// Text that must not be seen: it cannot be logged by mistake.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// For tests; the peer makes those of a chore.
-    pub fn new(text: impl Into<String>) -> Secret {
-        Secret(text.into())
-    }
-
-    /// The text itself, for where it has to go.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[secret]")
-    }
-}
-
-impl Value for Secret {
-    const KIND: Kind = Kind::Secret;
-
-    fn parse(text: &str) -> Result<Secret, String> {
-        Ok(Secret(text.to_owned()))
-    }
-}
-
-impl<T: Value> Value for Option<T> {
-    const KIND: Kind = T::KIND;
-    const OPTIONAL: bool = true;
-
-    fn parse(text: &str) -> Result<Option<T>, String> {
-        T::parse(text).map(Some)
-    }
-
-    fn absent() -> Option<Option<T>> {
-        Some(None)
-    }
-}
-
 /// The text of one setting: what the operator set, or the default.
+///
+/// ```
+/// # use chore_sdk::{prelude::*, settings, testing::World};
+/// # World::new().setting("whom", "you").within(|| {
+/// assert_eq!(settings::get("whom").as_deref(), Some("you"));
+/// # });
+/// ```
 pub fn get(name: &str) -> Option<String> {
     backend::settings_get(name)
 }
 
 /// Every setting that has a value, secrets included.
+///
+/// ```
+/// # use chore_sdk::{prelude::*, settings, testing::World};
+/// # World::new().setting("whom", "you").within(|| {
+/// let names: Vec<String> = settings::all().into_iter().map(|(name, _)| name).collect();
+/// assert_eq!(names, ["whom"]);
+/// # });
+/// ```
 pub fn all() -> Vec<(String, String)> {
     backend::settings_all()
 }
 
-/// Reads one setting: what the derived code calls.
-#[doc(hidden)]
-pub fn read<T: Value>(
-    get: &dyn Fn(&str) -> Option<String>,
-    spec: (&str, Option<&str>),
-) -> Result<T, Invalid> {
-    let (name, default) = spec;
-    let invalid = |why: String| Invalid { setting: name.to_owned(), why };
-    let text = get(name).or_else(|| default.map(str::to_owned));
-    match text.filter(|text| !(T::OPTIONAL && text.is_empty())) {
-        Some(text) => T::parse(&text).map_err(invalid),
-        None => T::absent().ok_or_else(|| invalid("it must be set, it has no default".to_owned())),
-    }
-}
-
-/// As [`read`], within bounds that are written as the setting is.
-#[doc(hidden)]
-pub fn read_within<T: Value + PartialOrd>(
-    get: &dyn Fn(&str) -> Option<String>,
-    spec: (&str, Option<&str>),
-    min: Option<&str>,
-    max: Option<&str>,
-) -> Result<T, Invalid> {
-    let value: T = read(get, spec)?;
-    let invalid = |why: String| Invalid { setting: spec.0.to_owned(), why };
-    if let Some(text) = min
-        && value < T::parse(text).map_err(invalid)?
-    {
-        return Err(invalid(format!("it must be at least {text}")));
-    }
-    if let Some(text) = max
-        && value > T::parse(text).map_err(invalid)?
-    {
-        return Err(invalid(format!("it must be at most {text}")));
-    }
-    Ok(value)
-}
-
-/// The default as the descriptor has it.
-#[doc(hidden)]
-pub const fn default_text<T: Value>(default: Option<&'static str>) -> Option<&'static str> {
-    match default {
-        None if T::OPTIONAL => Some(""),
-        default => default,
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     /// Has one of each.
@@ -325,7 +238,7 @@ mod tests {
     #[derive(Settings, Debug, PartialEq)]
     struct Everything {
         /// Whom to greet.
-        #[setting(default = "world")]
+        #[setting(default = "world", non_empty)]
         name: String,
         /// How many at once.
         #[setting(default = 500, min = 1, max = 10_000)]
@@ -334,7 +247,7 @@ mod tests {
         #[setting(default = -3)]
         offset: i8,
         /// How much of it.
-        #[setting(default = 0.5)]
+        #[setting(default = 0.5, min = 0.25)]
         share: f64,
         /// Whether at all.
         #[setting(default = true, name = "on")]
@@ -344,11 +257,13 @@ mod tests {
         patience: Duration,
         /// How much
         /// at most.
-        #[setting(default = "64MiB")]
+        #[setting(default = "64KiB", min = "1KiB", max = "1MiB")]
         room: Size,
         /// What opens it.
+        #[setting(non_empty)]
         token: Secret,
         /// Where to, if anywhere.
+        #[setting(min = 2)]
         target: Option<u8>,
         #[setting(skip)]
         seen: Vec<u8>,
@@ -375,12 +290,21 @@ mod tests {
                 ("share", Kind::Number, Some("0.5")),
                 ("on", Kind::Boolean, Some("true")),
                 ("patience", Kind::Duration, Some("90s")),
-                ("room", Kind::Size, Some("64MiB")),
+                ("room", Kind::Size, Some("64KiB")),
                 ("token", Kind::Secret, None),
                 ("target", Kind::Integer, Some("")),
             ]
         );
-        assert_eq!(specs[6].help, "How much at most.");
+        for (index, help) in [
+            (0, "Whom to greet. Not empty."),
+            (1, "How many at once. From 1 to 10000."),
+            (2, "How far below."),
+            (5, "How long to wait. At most 1h."),
+            (6, "How much at most. From 1KiB to 1MiB."),
+            (8, "Where to, if anywhere. At least 2."),
+        ] {
+            assert_eq!(specs[index].help, help);
+        }
     }
 
     #[test]
@@ -393,37 +317,45 @@ mod tests {
             share: 0.5,
             enabled: true,
             patience: Duration::from_secs(120),
-            room: Size(64 << 20),
+            room: Size(64 << 10),
             token: Secret::new("hush"),
             target: None,
             seen: vec![],
         };
         assert_eq!(found, Ok(wanted));
-        assert_eq!(load(&[("token", ""), ("target", "7")]).map(|found| found.target), Ok(Some(7)));
+        assert_eq!(load(&[("token", "t"), ("target", "7")]).map(|found| found.target), Ok(Some(7)));
         assert_eq!(format!("{:?}", Secret::new("hush")), "[secret]");
     }
 
     #[test]
     fn what_cannot_be_read_says_what_to_write() {
-        for (name, value, why) in [
-            ("patience", "90", r#"setting "patience": "90" has no unit, write 90s or 90m"#),
-            ("patience", "61m", r#"setting "patience": it must be at most 1h"#),
-            ("batch-size", "0", r#"setting "batch-size": it must be at least 1"#),
-            ("batch-size", "70000", r#"setting "batch-size": "70000" is not within 0 and 65535"#),
-            ("batch-size", "-1", r#"setting "batch-size": "-1" is not within 0 and 65535"#),
-            ("batch-size", "many", r#"setting "batch-size": "many" is no whole number"#),
-            ("share", "NaN", r#"setting "share": "NaN" is no number"#),
-            ("on", "yes", r#"setting "on": "yes" is neither true nor false"#),
+        for (name, value, why, line) in [
+            ("patience", "90", r#""90" has no unit, write 90s or 90m"#, r#"patience = "90s""#),
+            ("patience", "61m", r#""61m" is more than 1h"#, r#"patience = "90s""#),
+            ("batch-size", "0", r#""0" is not within 1 and 10000"#, "batch-size = 500"),
+            ("batch-size", "10001", r#""10001" is not within 1 and 10000"#, "batch-size = 500"),
+            ("batch-size", "70000", r#""70000" is not within 0 and 65535"#, "batch-size = 500"),
+            ("batch-size", "-1", r#""-1" is not within 0 and 65535"#, "batch-size = 500"),
+            ("batch-size", "many", r#""many" is no whole number"#, "batch-size = 500"),
+            ("share", "NaN", r#""NaN" is no number"#, "share = 0.5"),
+            ("share", "0.1", r#""0.1" is less than 0.25"#, "share = 0.5"),
+            ("on", "yes", r#""yes" is neither true nor false"#, "on = true"),
             (
                 "room",
                 "roomy",
-                r#"setting "room": "roomy" is no size in bytes such as 64MiB or 512KB"#,
+                r#""roomy" is no size in bytes such as 64MiB or 512KB"#,
+                r#"room = "64KiB""#,
             ),
-            ("target", "x", r#"setting "target": "x" is no whole number"#),
+            ("room", "1GiB", r#""1GiB" is not within 1KiB and 1MiB"#, r#"room = "64KiB""#),
+            ("target", "x", r#""x" is no whole number"#, "target = 2"),
+            ("target", "1", r#""1" is less than 2"#, "target = 2"),
+            ("name", " ", "it must not be empty", r#"name = "world""#),
+            ("token", "", "it must not be empty", r#"token = "...""#),
         ] {
-            assert_eq!(load(&[("token", "t"), (name, value)]), Err(why.to_owned()));
+            let why = format!("setting {name:?}: {why}: write {line} below [settings]");
+            assert_eq!(load(&[(name, value), ("token", "t")]), Err(why));
         }
-        let missing = r#"setting "token": it must be set, it has no default"#;
+        let missing = r#"setting "token": it must be set, it has no default: write token = "..." below [settings]"#;
         assert_eq!(load(&[]), Err(missing.to_owned()));
     }
 }

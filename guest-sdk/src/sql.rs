@@ -31,6 +31,13 @@ pub use typed::FromRow;
 pub use value::{FromValue, Row, Value};
 
 /// Parameters of a statement, in order: anything that a [`Value`] can be made from.
+///
+/// ```
+/// # use chore_sdk::{prelude::*, sql::Value};
+/// let all = params!["a node", 7, 0.5, vec![1u8, 2], None::<i64>];
+/// assert_eq!(all[0], Value::Text("a node".to_owned()));
+/// assert_eq!(all[4], Value::Null);
+/// ```
 #[macro_export]
 macro_rules! params {
     ($($value:expr),* $(,)?) => {
@@ -39,6 +46,17 @@ macro_rules! params {
 }
 
 /// Rows as they are read, in bounded memory.
+///
+/// ```
+/// # use chore_sdk::{prelude::*, testing::World};
+/// # let world = World::new();
+/// # world.block_on(async {
+/// let mut rows: sql::Rows = sql::stream("SELECT 1 UNION SELECT 2", params![]).await?;
+/// while let Some(row) = rows.next().await? {
+///     info!(number = row.get::<i64>(0)?, "a row");
+/// }
+/// # Ok(()) }).unwrap();
+/// ```
 pub type Rows = Incoming<Row, Error>;
 
 /// Runs one statement in a transaction of its own; returns how many rows it changed.
@@ -47,6 +65,18 @@ pub type Rows = Incoming<Row, Error>;
 ///
 /// [`Kind::Invalid`](crate::Kind::Invalid) for a statement that is wrong, [`Kind::Conflict`](crate::Kind::Conflict) for a broken constraint or a
 /// lock that was not free in time, [`Kind::TimedOut`](crate::Kind::TimedOut) after 30 s.
+///
+/// ```
+/// # use chore_sdk::{prelude::*, testing::World};
+/// # let world = World::new();
+/// # world.block_on(async {
+/// # sql::execute("CREATE TABLE seen (node TEXT PRIMARY KEY, times INTEGER)", params![]).await?;
+/// let insert = "INSERT INTO seen VALUES (?1, ?2)";
+/// assert_eq!(sql::execute(insert, params!["a", 1]).await?, 1);
+/// let twice = sql::execute(insert, params!["a", 1]).await.unwrap_err();
+/// assert_eq!(twice.kind(), Kind::Conflict);
+/// # Ok(()) }).unwrap();
+/// ```
 pub async fn execute(statement: &str, parameters: Vec<Value>) -> Result<u64> {
     backend::sql_execute(statement, parameters).await
 }
@@ -56,11 +86,31 @@ pub async fn execute(statement: &str, parameters: Vec<Value>) -> Result<u64> {
 /// # Errors
 ///
 /// As [`execute`], and [`Kind::TooLarge`](crate::Kind::TooLarge) if the rows are more than the host copies at once.
+///
+/// ```
+/// # use chore_sdk::{prelude::*, testing::World};
+/// # let world = World::new();
+/// # world.block_on(async {
+/// for row in sql::query("SELECT 1, 'a' LIMIT 100", params![]).await? {
+///     let (number, letter): (i64, String) = (row.get(0)?, row.get(1)?);
+///     info!(number, letter, "a row");
+/// }
+/// # Ok(()) }).unwrap();
+/// ```
 pub async fn query(statement: &str, parameters: Vec<Value>) -> Result<Vec<Row>> {
     backend::sql_query(statement, parameters).await
 }
 
 /// The first row of a statement, if there is one. [`row`] reads its values too.
+///
+/// ```
+/// # use chore_sdk::{prelude::*, testing::World};
+/// # let world = World::new();
+/// # world.block_on(async {
+/// let row = sql::query_row("SELECT 1 LIMIT 1", params![]).await?.context("there is none")?;
+/// assert_eq!(row.get(0), Ok(1));
+/// # Ok(()) }).unwrap();
+/// ```
 pub async fn query_row(statement: &str, parameters: Vec<Value>) -> Result<Option<Row>> {
     Ok(query(statement, parameters).await?.into_iter().next())
 }
@@ -140,11 +190,41 @@ pub async fn value<T: FromValue>(statement: &str, parameters: Vec<Value>) -> Res
 /// # Errors
 ///
 /// [`Kind::Conflict`](crate::Kind::Conflict) if another stays open for too long.
+///
+/// ```
+/// # use chore_sdk::{prelude::*, testing::World};
+/// # let world = World::new();
+/// # world.block_on(async {
+/// # sql::execute("CREATE TABLE seen (node TEXT PRIMARY KEY, times INTEGER)", params![]).await?;
+/// let transaction = sql::begin().await?;
+/// transaction.execute("INSERT INTO seen VALUES ('a', 1)", params![]).await?;
+/// transaction.commit().await?;
+/// # assert_eq!(sql::value("SELECT count(*) FROM seen", params![]).await?, Some(1));
+/// # Ok(()) }).unwrap();
+/// ```
 pub async fn begin() -> Result<Transaction> {
     backend::sql_begin().await.map(Transaction)
 }
 
 /// Statements that take effect together or not at all. Dropped without a commit, it rolls back.
+///
+/// ```
+/// # use chore_sdk::{prelude::*, testing::World};
+/// # let world = World::new();
+/// # world.block_on(async {
+/// # sql::execute("CREATE TABLE seen (node TEXT PRIMARY KEY, times INTEGER)", params![]).await?;
+/// let transaction = sql::begin().await?;
+/// transaction.execute("INSERT INTO seen VALUES ('a', 1), ('b', 1)", params![]).await?;
+/// let names: Vec<(String,)> = transaction.rows("SELECT node FROM seen LIMIT 9", params![]).await?;
+/// let first: Option<(String,)> = transaction.row("SELECT node FROM seen", params![]).await?;
+/// let sum: Option<u64> = transaction.value("SELECT sum(times) FROM seen", params![]).await?;
+/// match sum {
+///     Some(2) => transaction.commit().await?,
+///     _ => transaction.rollback().await?,
+/// }
+/// # assert_eq!((names.len(), first), (2, Some(("a".to_owned(),))));
+/// # Ok(()) }).unwrap();
+/// ```
 #[must_use = "a transaction that is dropped rolls back"]
 pub struct Transaction(backend::Transaction);
 

@@ -13,6 +13,31 @@
 //! - A field that is new has `#[serde(default)]`. An older version ignores it, and saves without it.
 //! - A field whose type or meaning changes gets a new name, so that it cannot be read as the other.
 //! - What is another type altogether is for [`load_json_or`], which gets what does not read.
+//! - What reads as before, and means another thing, is told apart by who wrote it:
+//!   [`Saved::before`].
+//!
+//! ```
+//! # use chore_sdk::{prelude::*, testing::World};
+//! # use serde::{Deserialize, Serialize};
+//! #[derive(Default, Deserialize, Serialize)]
+//! struct Progress {
+//!     /// Bytes; before version 1 it was KiB.
+//!     sent: u64,
+//! }
+//!
+//! async fn progress() -> Result<Progress> {
+//!     let Some(saved) = state::load().await? else { return Ok(Progress::default()) };
+//!     let mut progress: Progress = saved.json()?;
+//!     if saved.before("1.0.0") {
+//!         progress.sent *= 1024;
+//!     }
+//!     Ok(progress)
+//! }
+//! # for (version, sent) in [("0.9.2", 3_072), ("1.0.0", 3), ("1.1.0", 3)] {
+//! #     let world = World::new().saved(br#"{"sent":3}"#, version);
+//! #     assert_eq!(world.block_on(progress()).unwrap().sent, sent, "{version}");
+//! # }
+//! ```
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -23,6 +48,17 @@ use serde::de::DeserializeOwned;
 use crate::{Error, Kind, Result, backend};
 
 /// What an earlier call saved.
+///
+/// ```
+/// # use chore_sdk::{prelude::*, testing::World};
+/// # let world = World::new();
+/// # world.block_on(async {
+/// # state::save("7").await?;
+/// if let Some(saved) = state::load().await? {
+///     debug!(bytes = saved.data.len(), version = saved.version, "found");
+/// }
+/// # Ok(()) }).unwrap();
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Saved {
     /// As it was saved.
@@ -65,13 +101,53 @@ impl Saved {
         value.ok_or_else(|| self.unreadable(""))
     }
 
+    /// Whether an older version than this one saved it. Versions are compared as in semantic
+    /// versioning; parts that are left out are 0.
+    ///
+    /// ```
+    /// # use chore_sdk::state::Saved;
+    /// let saved = Saved { data: b"7".to_vec(), version: "0.9.2".to_owned() };
+    /// assert!(saved.before("0.10.0") && saved.before("1"));
+    /// assert!(!saved.before("0.9.2") && !saved.before("0.9"));
+    /// ```
+    pub fn before(&self, version: &str) -> bool {
+        precedence(&self.version) < precedence(version)
+    }
+
     fn unreadable(&self, why: &str) -> Error {
         let message = format!("load state: what version {} saved does not read{why}", self.version);
         Error::of(Kind::Invalid, message)
     }
 }
 
+/// Where a version stands among others: its numbers, and that a pre-release, whose parts are numbers
+/// before texts, is before what it precedes.
+fn precedence(version: &str) -> impl Ord {
+    let version = version.split('+').next().unwrap_or_default();
+    let (numbers, pre_release) = match version.split_once('-') {
+        Some((numbers, pre_release)) => (numbers, Some(pre_release)),
+        None => (version, None),
+    };
+    let mut numbers = numbers.split('.').map(|number| number.parse::<u64>().unwrap_or(0));
+    let numbers: [u64; 3] = std::array::from_fn(|_| numbers.next().unwrap_or(0));
+    let part = |part: &str| match part.parse::<u64>() {
+        Ok(number) => (false, number, String::new()),
+        Err(_) => (true, 0, part.to_owned()),
+    };
+    let parts: Vec<_> = pre_release.iter().flat_map(|it| it.split('.')).map(part).collect();
+    (numbers, pre_release.is_none(), parts)
+}
+
 /// What the last successful call saved. A call does not see what it saves itself.
+///
+/// ```
+/// # use chore_sdk::{prelude::*, testing::World};
+/// # let world = World::new();
+/// # world.block_on(async {
+/// let before = state::load().await?;
+/// assert_eq!(before, None);
+/// # Ok(()) }).unwrap();
+/// ```
 pub async fn load() -> Result<Option<Saved>> {
     backend::state_load().await
 }
@@ -81,6 +157,16 @@ pub async fn load() -> Result<Option<Saved>> {
 /// # Errors
 ///
 /// [`Kind::TooLarge`] over 1 MiB.
+///
+/// ```
+/// # use chore_sdk::{prelude::*, testing::World};
+/// # let world = World::new();
+/// # world.block_on(async {
+/// state::save(vec![1, 2, 3]).await?;
+/// // Only the next call sees it.
+/// assert_eq!(state::load().await?, None);
+/// # Ok(()) }).unwrap();
+/// ```
 pub async fn save(data: impl Into<Vec<u8>>) -> Result<()> {
     backend::state_save(data.into()).await
 }
@@ -103,6 +189,14 @@ pub async fn load_text<T: FromStr>() -> Result<Option<T>> {
 }
 
 /// As [`save`], for anything that can be written as text.
+///
+/// ```
+/// # use chore_sdk::{prelude::*, testing::World};
+/// # let world = World::new();
+/// # world.block_on(async {
+/// state::save_text(7).await?;
+/// # Ok(()) }).unwrap();
+/// ```
 pub async fn save_text(value: impl Display) -> Result<()> {
     save(value.to_string()).await
 }
@@ -156,7 +250,7 @@ pub async fn load_json<T: DeserializeOwned>() -> Result<Option<T>> {
 /// }
 ///
 /// fn other(saved: Saved) -> Result<Progress> {
-///     if saved.version.starts_with("1.") {
+///     if saved.before("2.0.0") {
 ///         let Total { seen } = saved.json()?;
 ///         return Ok(Progress { by_node: vec![("unknown".to_owned(), seen)] });
 ///     }
@@ -192,6 +286,14 @@ where
 ///
 /// [`Kind::TooLarge`] over 1 MiB, [`Kind::Invalid`] for what JSON cannot say, such as a map whose
 /// keys are no texts.
+///
+/// ```
+/// # use chore_sdk::{prelude::*, testing::World};
+/// # let world = World::new();
+/// # world.block_on(async {
+/// state::save_json(&["a", "b"]).await?;
+/// # Ok(()) }).unwrap();
+/// ```
 pub async fn save_json<T: Serialize + ?Sized>(value: &T) -> Result<()> {
     let data = serde_json::to_vec(value).map_err(|err| {
         Error::of(Kind::Invalid, format!("save state: it cannot be written as JSON: {err}"))
@@ -242,6 +344,27 @@ mod tests {
             assert_eq!(found, wanted.map_err(str::to_owned), "{version}: {data}");
         }
         assert_eq!(World::new().block_on(load_json::<Progress>()), Ok(None));
+    }
+
+    #[test]
+    fn versions_are_in_the_order_of_semantic_versioning() {
+        let versions = [
+            "0.9.2",
+            "0.10.0",
+            "1.0.0-2",
+            "1.0.0-10",
+            "1.0.0-alpha",
+            "1.0.0-alpha.1",
+            "1.0.0-beta",
+            "1.0.0",
+            "1.0.1",
+        ];
+        for (index, version) in versions.iter().enumerate() {
+            let saved = Saved { data: Vec::new(), version: format!("{version}+build.7") };
+            let before: Vec<_> = versions.iter().map(|other| saved.before(other)).collect();
+            let wanted: Vec<_> = (0..versions.len()).map(|other| index < other).collect();
+            assert_eq!(before, wanted, "{version}");
+        }
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! A peer made of fakes, to test a chore on the author's machine: no wasm, no network, no clock.
+//! A peer made of fakes, to test a chore on the author's machine: no wasm, no network, and a clock
+//! that waits for nobody.
 //!
 //! ```
 //! use chore_sdk::prelude::*;
@@ -24,15 +25,27 @@
 //! assert_eq!(world.gauge("waiting", &[("satellite", &satellite.to_string())]), Some(3.0));
 //! ```
 //!
+//! What a test says in a line, before the call: what the operator [sets](World::setting), grants
+//! and [denies](World::deny); what was [saved](World::saved) by which version; which orders are
+//! [unsent](World::unsent); how nodes [answer](World::answers), or that they are
+//! [down](World::node_down) or [silent](World::node_silent); which calls of the peer
+//! [fail](World::fails); how much [time](World::timeout) a run has, and from which
+//! [seed](World::seed) chance comes. After the call it looks at [logs](World::logs), metrics,
+//! [state](World::state), [rows](World::rows), [cycles](World::cycle) and
+//! [archived orders](World::archived).
+//!
 //! The database is SQLite in memory, with the host's rules: [`World::script`] prepares it and
 //! [`World::rows`] looks at it. A world keeps it, and what was saved, from call to call.
 //!
 //! A call runs to its end in the thread of the test, together with the handlers of the nodes that
-//! it talks to. When all of them wait for each other, time counts as passed: what waits to write to
-//! the database is told that it waited too long, and if nothing does, the call is cancelled, as a
-//! peer does, and one that goes on waiting ends with [`Kind::TimedOut`]. So a test of a chore
-//! that hangs does not hang, and needs no sleep.
+//! it talks to. The clock stands while any of them can go on. When all of them wait, time passes
+//! until one need not: what sleeps wakes up, what waits to write to the database is told that it
+//! waited too long, and when the call's time is up it is cancelled, as by a peer; one that is not
+//! done 10 s later ends with [`Kind::TimedOut`]. So a test of a chore that hangs does not hang,
+//! and one of a chore that waits for an hour does not wait.
 
+mod after;
+mod before;
 mod executor;
 pub(crate) mod fake;
 #[cfg(test)]
@@ -44,27 +57,45 @@ use std::future::Future;
 use std::rc::Rc;
 use std::time::Duration;
 
-use futures::FutureExt;
-
 use crate::chore::{Asked, call};
 use crate::log::Level;
-use crate::metrics::Labels;
-use crate::orders::{ArchivedInfo, Info};
-use crate::sql::{FromRow, Value};
-use crate::state::Saved;
-use crate::transport::Status;
 use crate::{
-    Chore, CloseReason, CycleSpec, Error, Kind, NodeId, OpenReason, Result, RunReason, Tick, cycle,
-    sql,
+    Chore, CloseReason, CycleSpec, Kind, OpenReason, Result, RunReason, Tick, Timestamp, cycle,
 };
 
 pub use fake::Call;
 
+/// What a tick gives a run, and what a peer gives the other calls.
+const RUN_TIMEOUT: Duration = Duration::from_secs(3600);
+const OPEN_TIMEOUT: Duration = Duration::from_secs(60);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// The peer around a chore. Clones are the same world, for handlers that need it.
+///
+/// ```
+/// # use chore_sdk::{prelude::*, testing::World};
+/// let world = World::new().setting("whom", "you").unsent(NodeId::fake(1), 3);
+/// let same = world.clone();
+/// world.advance(Duration::from_secs(60));
+/// assert_eq!(same.now(), world.now());
+/// ```
 #[derive(Clone, Default)]
 pub struct World(Rc<RefCell<fake::World>>);
 
 /// A line that a chore logged.
+///
+/// ```
+/// # use chore_sdk::{log::Level, prelude::*, testing::{Line, World}};
+/// let world = World::new();
+/// world.within(|| info!(orders = 3, "sent"));
+/// let line = Line {
+///     level: Level::Info,
+///     message: "sent".to_owned(),
+///     fields: vec![("orders".to_owned(), "3".to_owned())],
+/// };
+/// assert_eq!(world.logs(), [line]);
+/// assert_eq!(world.logs()[0].to_string(), "INFO sent orders=3");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
     /// How much it matters.
@@ -83,6 +114,14 @@ impl fmt::Display for Line {
 }
 
 /// A cycle as a chore left it.
+///
+/// ```
+/// # use chore_sdk::{prelude::*, testing::World};
+/// let world = World::new();
+/// world.within(|| cycle::add("disk-1", Duration::from_secs(60), Duration::from_secs(6))).unwrap();
+/// let cycle = world.cycle("disk-1").unwrap();
+/// assert_eq!((cycle.added, cycle.triggers, cycle.timeout.as_secs()), (true, 0, 6));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cycle {
     /// What it is doing.
@@ -98,13 +137,20 @@ pub struct Cycle {
 }
 
 /// A tick as a trigger makes it: first iteration of "main", due on 1 January 2030, with an hour.
+///
+/// ```
+/// # use chore_sdk::{prelude::*, testing::tick};
+/// // Anything else is said beside it.
+/// let second = Tick { iteration: 2, reason: RunReason::Interval, ..tick() };
+/// assert_eq!(second.cycle, "main");
+/// ```
 pub fn tick() -> Tick {
     Tick {
         cycle: CycleSpec::MAIN.to_owned(),
         iteration: 1,
         reason: RunReason::Trigger,
         due: fake::NOW,
-        deadline: fake::NOW.saturating_add(Duration::from_secs(3600)),
+        deadline: fake::NOW.saturating_add(RUN_TIMEOUT),
         extensions: Vec::new(),
     }
 }
@@ -118,162 +164,96 @@ pub fn tick_of(cycle: &str) -> Tick {
     Tick { cycle: cycle.to_owned(), ..tick() }
 }
 
-/// What there is before the chore is called.
-impl World {
-    /// No settings, no orders, no nodes; everything granted; every line logged.
-    pub fn new() -> World {
-        World::default()
-    }
-
-    /// What the operator set; the last one of a name counts.
-    #[must_use]
-    pub fn setting(self, name: &str, value: &str) -> World {
-        self.0.borrow_mut().settings.push((name.to_owned(), value.to_owned()));
-        self
-    }
-
-    /// What an earlier call saved, under the chore's version then.
-    #[must_use]
-    pub fn saved(self, data: &[u8], version: &str) -> World {
-        let saved = Saved { data: data.to_vec(), version: version.to_owned() };
-        self.0.borrow_mut().saved = Some(saved);
-        self
-    }
-
-    /// The chore's version from now on, under which it saves; "0.1.0" if none is said.
-    ///
-    /// ```
-    /// # use chore_sdk::{prelude::*, testing::World};
-    /// let world = World::new().saved(b"6", "1.0.0").version("2.0.0");
-    /// # assert_eq!(world.state().unwrap().version, "1.0.0");
-    /// ```
-    #[must_use]
-    pub fn version(self, version: &str) -> World {
-        self.0.borrow_mut().version = version.to_owned();
-        self
-    }
-
-    /// Lines below this level go nowhere.
-    #[must_use]
-    pub fn log_level(self, level: Level) -> World {
-        self.0.borrow_mut().log_level = level;
-        self
-    }
-
-    /// The operator has not granted "orders", "kademlia" or "transport".
-    #[must_use]
-    pub fn deny(self, capability: &'static str) -> World {
-        self.0.borrow_mut().denied.insert(capability);
-        self
-    }
-
-    /// Made-up orders for a satellite, with distinct serial numbers.
-    #[must_use]
-    pub fn unsent(self, satellite: NodeId, count: usize) -> World {
-        self.0.borrow_mut().orders.make(satellite, count);
-        self
-    }
-
-    /// An order that waits, with everything as it is here.
-    #[must_use]
-    pub fn order(self, info: Info) -> World {
-        self.0.borrow_mut().orders.unsent.push(info);
-        self
-    }
-
-    /// Every call of `orders::archive` fails.
-    #[must_use]
-    pub fn archive_fails(self) -> World {
-        self.0.borrow_mut().orders.archive_fails = true;
-        self
-    }
-
-    /// A node that Kademlia knows and that answers calls.
-    ///
-    /// ```
-    /// # use chore_sdk::{prelude::*, testing::World};
-    /// let world = World::new().node(NodeId::fake(1), |mut call| async move {
-    ///     while let Some(request) = call.next().await {
-    ///         call.respond(request).await?;
-    ///     }
-    ///     Ok(())
-    /// });
-    /// ```
-    #[must_use]
-    pub fn node<H, F>(self, id: NodeId, handler: H) -> World
-    where
-        H: Fn(Call) -> F + 'static,
-        F: Future<Output = Result<(), Status>> + 'static,
-    {
-        let handler: fake::Handler = Rc::new(move |call| Box::pin(handler(call)));
-        self.0.borrow_mut().nodes.insert(id, fake::Node::Up(handler));
-        self
-    }
-
-    /// A node that Kademlia knows and that cannot be reached.
-    #[must_use]
-    pub fn node_down(self, id: NodeId) -> World {
-        self.0.borrow_mut().nodes.insert(id, fake::Node::Down);
-        self
-    }
-
-    /// A node that Kademlia knows and that never answers a dial.
-    #[must_use]
-    pub fn node_silent(self, id: NodeId) -> World {
-        self.0.borrow_mut().nodes.insert(id, fake::Node::Silent);
-        self
-    }
-}
-
-/// The chore's database.
-impl World {
-    /// Runs any number of SQL statements, for example to prepare what an earlier version left.
-    ///
-    /// ```
-    /// # use chore_sdk::{prelude::*, testing::World};
-    /// let world = World::new();
-    /// world.script("CREATE TABLE seen (node TEXT); INSERT INTO seen VALUES ('a'), ('b')").unwrap();
-    /// let nodes = world.rows::<(String,)>("SELECT node FROM seen", params![]).unwrap();
-    /// assert_eq!(nodes, [("a".to_owned(),), ("b".to_owned(),)]);
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// What SQLite says of them, and [`Kind::Conflict`] while the chore has a transaction open.
-    pub fn script(&self, statements: &str) -> Result<()> {
-        let database = self.0.borrow().database.clone();
-        database.script(statements)
-    }
-
-    /// What is in the database: the rows that a query answers, see [`sql::rows`]. What is not
-    /// committed is not there.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`sql::rows`].
-    pub fn rows<T: FromRow>(&self, statement: &str, parameters: Vec<Value>) -> Result<Vec<T>> {
-        // Only what writes can have to wait, and not for long: not at all.
-        let answer = || sql::rows(statement, parameters).now_or_never();
-        let busy = || Err(Error::of(Kind::Conflict, "run statement: a transaction is open"));
-        fake::within(&self.0, answer).unwrap_or_else(busy)
-    }
-}
-
 /// Calls of the chore.
 impl World {
     /// One run. What it saves is there for the next if it succeeds.
+    ///
+    /// ```
+    /// # use chore_sdk::{prelude::*, log::Level, testing::{World, tick}};
+    /// # /// Sends what waits.
+    /// # #[derive(Settings)]
+    /// # struct Sender;
+    /// # #[chore(interval = "1h", timeout = "1m")]
+    /// # impl Chore for Sender {
+    /// #     async fn run(&mut self, _: Tick) -> Result<()> {
+    /// #         let waiting = orders::list_unsent(100).await.context("list orders")?;
+    /// #         for orders::Info { satellite, serial, .. } in waiting {
+    /// #             let (status, reason) = (orders::Status::Accepted, String::new());
+    /// #             orders::archive(vec![orders::ArchiveRequest { satellite, serial, status, reason }]).await?;
+    /// #             metrics::count("sent_total", &[("satellite", "one")], 1);
+    /// #             metrics::gauge("left", &[], 0.0);
+    /// #             metrics::observe("took_seconds", &[], 0.5);
+    /// #             info!(satellite, "sent");
+    /// #         }
+    /// #         state::save_text("done").await
+    /// #     }
+    /// # }
+    /// let world = World::new().unsent(NodeId::fake(1), 2);
+    /// world.run::<Sender>(tick()).unwrap();
+    /// assert_eq!(world.archived().len(), 2);
+    /// ```
     pub fn run<C: Chore>(&self, tick: Tick) -> Result<()> {
-        self.call::<C>(Asked::Run(tick))
+        let timeout = self.0.borrow().timeout;
+        let deadline = timeout.map_or(tick.deadline, |timeout| self.now().saturating_add(timeout));
+        self.call::<C>(Asked::Run(Tick { deadline, ..tick }), deadline)
     }
 
     /// What a peer calls once before the first run. What it saves is kept if it succeeds.
+    ///
+    /// ```
+    /// # use chore_sdk::{prelude::*, log::Level, testing::{World, tick}};
+    /// # /// Sends what waits.
+    /// # #[derive(Settings)]
+    /// # struct Sender;
+    /// # #[chore(interval = "1h", timeout = "1m")]
+    /// # impl Chore for Sender {
+    /// #     async fn run(&mut self, _: Tick) -> Result<()> {
+    /// #         let waiting = orders::list_unsent(100).await.context("list orders")?;
+    /// #         for orders::Info { satellite, serial, .. } in waiting {
+    /// #             let (status, reason) = (orders::Status::Accepted, String::new());
+    /// #             orders::archive(vec![orders::ArchiveRequest { satellite, serial, status, reason }]).await?;
+    /// #             metrics::count("sent_total", &[("satellite", "one")], 1);
+    /// #             metrics::gauge("left", &[], 0.0);
+    /// #             metrics::observe("took_seconds", &[], 0.5);
+    /// #             info!(satellite, "sent");
+    /// #         }
+    /// #         state::save_text("done").await
+    /// #     }
+    /// # }
+    /// # let world = World::new();
+    /// world.open::<Sender>(OpenReason::Replaced).unwrap();
+    /// ```
     pub fn open<C: Chore>(&self, reason: OpenReason) -> Result<()> {
-        self.call::<C>(Asked::Open(reason))
+        self.call::<C>(Asked::Open(reason), self.now().saturating_add(OPEN_TIMEOUT))
     }
 
     /// What a peer calls when the chore leaves.
+    ///
+    /// ```
+    /// # use chore_sdk::{prelude::*, log::Level, testing::{World, tick}};
+    /// # /// Sends what waits.
+    /// # #[derive(Settings)]
+    /// # struct Sender;
+    /// # #[chore(interval = "1h", timeout = "1m")]
+    /// # impl Chore for Sender {
+    /// #     async fn run(&mut self, _: Tick) -> Result<()> {
+    /// #         let waiting = orders::list_unsent(100).await.context("list orders")?;
+    /// #         for orders::Info { satellite, serial, .. } in waiting {
+    /// #             let (status, reason) = (orders::Status::Accepted, String::new());
+    /// #             orders::archive(vec![orders::ArchiveRequest { satellite, serial, status, reason }]).await?;
+    /// #             metrics::count("sent_total", &[("satellite", "one")], 1);
+    /// #             metrics::gauge("left", &[], 0.0);
+    /// #             metrics::observe("took_seconds", &[], 0.5);
+    /// #             info!(satellite, "sent");
+    /// #         }
+    /// #         state::save_text("done").await
+    /// #     }
+    /// # }
+    /// # let world = World::new();
+    /// world.close::<Sender>(CloseReason::Shutdown).unwrap();
+    /// ```
     pub fn close<C: Chore>(&self, reason: CloseReason) -> Result<()> {
-        self.call::<C>(Asked::Close(reason))
+        self.call::<C>(Asked::Close(reason), self.now().saturating_add(CLOSE_TIMEOUT))
     }
 
     /// Any async code, as if a chore called it.
@@ -281,90 +261,95 @@ impl World {
     /// # Errors
     ///
     /// Those of the code, and [`Kind::TimedOut`] if it waits for what never comes.
+    ///
+    /// ```
+    /// # use chore_sdk::{prelude::*, testing::World};
+    /// let waiting = World::new().unsent(NodeId::fake(1), 3).block_on(orders::count_unsent());
+    /// assert_eq!(waiting, Ok(vec![(NodeId::fake(1), 3)]));
+    /// let never = World::new().block_on(std::future::pending::<Result<()>>());
+    /// assert_eq!(never.unwrap_err().kind(), Kind::TimedOut);
+    /// ```
     pub fn block_on<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        self.0.borrow_mut().begin_call(None);
         executor::drive(&self.0, work)
     }
 
     /// Any other code, as if a chore called it.
+    ///
+    /// ```
+    /// # use chore_sdk::{prelude::*, testing::World};
+    /// let world = World::new();
+    /// world.within(|| metrics::count("seen_total", &[], 2));
+    /// assert_eq!(world.counter("seen_total", &[]), 2);
+    /// ```
     pub fn within<T>(&self, work: impl FnOnce() -> T) -> T {
         fake::within(&self.0, work)
     }
 
-    /// The call in progress, or the next one, should wind down.
+    /// The call in progress, or the next one, should wind down: what the operator does with
+    /// `chore cancel`. A node's handler calls it at a certain point; one that is to come at a
+    /// certain time is [`World::timeout`].
+    ///
+    /// ```
+    /// # use chore_sdk::{prelude::*, testing::World};
+    /// let world = World::new();
+    /// world.cancel();
+    /// world.block_on(async { Ok(cycle::cancelled().await) }).unwrap();
+    /// ```
     pub fn cancel(&self) {
         fake::World::cancel(&self.0);
     }
 
-    fn call<C: Chore>(&self, asked: Asked) -> Result<()> {
-        self.0.borrow_mut().begin(C::cycles());
+    /// What time it is. It begins with 1 January 2030, and stands until everybody waits.
+    ///
+    /// ```
+    /// # use chore_sdk::{prelude::*, testing::World};
+    /// let world = World::new();
+    /// let began = world.now();
+    /// world.block_on(async { Ok(time::sleep(Duration::from_secs(60)).await) }).unwrap();
+    /// assert_eq!(world.now().saturating_since(began).as_secs(), 60);
+    /// ```
+    pub fn now(&self) -> Timestamp {
+        self.0.borrow().clock.now
+    }
+
+    /// Time passes, between two calls for example.
+    ///
+    /// ```
+    /// # use chore_sdk::{prelude::*, testing::World};
+    /// let world = World::new();
+    /// let began = world.now();
+    /// world.advance(Duration::from_secs(3600));
+    /// assert_eq!(world.within(time::now).saturating_since(began).as_secs(), 3600);
+    /// assert_eq!(world.tick().due, world.now());
+    /// ```
+    pub fn advance(&self, duration: Duration) {
+        let time = self.now().saturating_add(duration);
+        fake::World::advance(&self.0, time);
+    }
+
+    /// As [`tick`], due now.
+    ///
+    /// ```
+    /// # use chore_sdk::{prelude::*, testing::World};
+    /// let world = World::new();
+    /// world.advance(Duration::from_secs(24 * 3600));
+    /// assert_eq!(world.tick().deadline.saturating_since(world.now()).as_secs(), 3600);
+    /// ```
+    pub fn tick(&self) -> Tick {
+        let due = self.now();
+        Tick { due, deadline: due.saturating_add(RUN_TIMEOUT), ..tick() }
+    }
+
+    fn call<C: Chore>(&self, asked: Asked, end: Timestamp) -> Result<()> {
+        let running = match &asked {
+            Asked::Run(tick) => Some(tick.cycle.as_str()),
+            Asked::Open(_) | Asked::Close(_) => None,
+        };
+        self.0.borrow_mut().begin(C::cycles(), end, running);
         let outcome = executor::drive(&self.0, call::<C>(asked));
         self.0.borrow_mut().finish(outcome.is_ok());
         outcome
-    }
-}
-
-/// What there is after the chore was called.
-impl World {
-    /// True if the last call was cancelled, by [`World::cancel`] or because it only waited.
-    pub fn was_cancelled(&self) -> bool {
-        self.0.borrow().was_cancelled
-    }
-
-    /// All lines of all calls.
-    pub fn logs(&self) -> Vec<Line> {
-        self.0.borrow().logs.clone()
-    }
-
-    /// The lines of a level, as text.
-    pub fn logged(&self, level: Level) -> Vec<String> {
-        let world = self.0.borrow();
-        world.logs.iter().filter(|line| line.level == level).map(ToString::to_string).collect()
-    }
-
-    /// What the last successful call saved.
-    pub fn state(&self) -> Option<Saved> {
-        self.0.borrow().saved.clone()
-    }
-
-    /// A counter; 0 if it was never counted.
-    pub fn counter(&self, name: &str, labels: Labels<'_>) -> u64 {
-        self.0.borrow().counters.get(&fake::series(name, labels)).copied().unwrap_or(0)
-    }
-
-    /// A gauge as it was last set.
-    pub fn gauge(&self, name: &str, labels: Labels<'_>) -> Option<f64> {
-        self.0.borrow().gauges.get(&fake::series(name, labels)).copied()
-    }
-
-    /// What was measured, in order.
-    pub fn observed(&self, name: &str, labels: Labels<'_>) -> Vec<f64> {
-        self.0.borrow().observed.get(&fake::series(name, labels)).cloned().unwrap_or_default()
-    }
-
-    /// A cycle as it is now; of the chore's own there is none before its first call.
-    pub fn cycle(&self, name: &str) -> Option<Cycle> {
-        self.0.borrow().cycles.get(name).cloned()
-    }
-
-    /// Orders that are still unsent.
-    pub fn unsent_orders(&self, satellite: NodeId) -> Vec<Info> {
-        self.0.borrow().orders.of(satellite)
-    }
-
-    /// What the chore archived, in order.
-    pub fn archived(&self) -> Vec<ArchivedInfo> {
-        self.0.borrow().orders.archived.clone()
-    }
-
-    /// How many orders each call of `orders::archive` had.
-    pub fn archive_calls(&self) -> Vec<usize> {
-        self.0.borrow().orders.archive_calls.clone()
-    }
-
-    /// Most orders that were under way at once: the chore had read them from `stream_unsent`, and
-    /// no node had yet got a request for them.
-    pub fn orders_held_max(&self) -> usize {
-        self.0.borrow().orders.held_max
     }
 }
 

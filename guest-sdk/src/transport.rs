@@ -1,6 +1,33 @@
 //! Authenticated connections to other peers: gRPC over mutual TLS. It needs the grant `transport`.
 //!
-//! It knows no message type: messages are bytes, encoded by whatever the service uses.
+//! [`Connection::call`] and [`Connection::call_stream`] speak messages that are derived with
+//! [`prost`]; [`Connection::unary`] and [`Connection::stream`] speak bytes, for what is encoded
+//! already or by something else.
+//!
+//! ```
+//! use chore_sdk::prelude::*;
+//! # use chore_sdk::testing::World;
+//!
+//! #[derive(Clone, PartialEq, prost::Message)]
+//! struct Ping {
+//!     #[prost(uint64, tag = "1")]
+//!     number: u64,
+//! }
+//!
+//! # async fn example(id: NodeId) -> Result<()> {
+//! let node = kademlia::find_node(id).await?;
+//! let connection = transport::dial_node(node, Duration::from_secs(10)).await?;
+//! let pong: Ping = connection.call("/ping.Ping/Ping", &Ping { number: 7 }).await?;
+//! # assert_eq!(pong.number, 8);
+//! # Ok(()) }
+//! # let node = NodeId::fake(1);
+//! # let world = World::new().answers(node, "/ping.Ping/Ping", |ping: Ping| {
+//! #     Ok(Ping { number: ping.number + 1 })
+//! # });
+//! # world.block_on(example(node)).unwrap();
+//! ```
+
+mod typed;
 
 use std::fmt;
 use std::task::{Context, Poll, ready};
@@ -11,7 +38,19 @@ use futures::future::LocalBoxFuture;
 use crate::kademlia::Node;
 use crate::{Incoming, Kind, Result, backend};
 
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) use typed::decode;
+pub use typed::{MessageRequests, MessageResponses};
+
 /// Most bytes of one message.
+///
+/// ```
+/// # use chore_sdk::prelude::*;
+/// fn fits(message: &[u8]) -> bool {
+///     message.len() <= transport::MESSAGE_BYTES_MAX
+/// }
+/// # assert!(fits(b"short"));
+/// ```
 pub const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Connects to a node and makes sure that it is the one it should be. The host keeps connections
@@ -21,11 +60,39 @@ pub const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 ///
 /// [`Kind::TimedOut`] after `timeout`, of which more than 5 min counts as 5 min;
 /// [`Kind::Unavailable`] if the node cannot be reached or is another one.
+///
+/// ```
+/// # use chore_sdk::{prelude::*, testing::World};
+/// # let world = World::new().node_silent(NodeId::fake(1));
+/// # world.block_on(async {
+/// let node = kademlia::find_node(NodeId::fake(1)).await?;
+/// let dialled = transport::dial_node(node, Duration::from_secs(20)).await;
+/// assert_eq!(dialled.err().unwrap().kind(), Kind::TimedOut);
+/// # Ok(()) }).unwrap();
+/// ```
 pub async fn dial_node(node: Node, timeout: Duration) -> Result<Connection> {
     backend::dial_node(node, timeout).await.map(Connection)
 }
 
 /// A connection to one node. Calls on it may overlap.
+///
+/// ```
+/// # use chore_sdk::{prelude::*, testing::World};
+/// # let world = World::new().node(NodeId::fake(1), |mut call| async move {
+/// #     while let Some(request) = call.next().await {
+/// #         call.respond(request).await?;
+/// #     }
+/// #     Ok(())
+/// # });
+/// # world.block_on(async {
+/// let node = kademlia::find_node(NodeId::fake(1)).await?;
+/// let connection = transport::dial_node(node, Duration::from_secs(20)).await?;
+/// // Clones share the connection, and calls may overlap.
+/// let (one, other) = (connection.clone(), connection);
+/// let both = futures::join!(one.unary("/e.E/E", vec![1]), other.unary("/e.E/E", vec![2]));
+/// assert_eq!(both, (Ok(vec![1]), Ok(vec![2])));
+/// # Ok(()) }).unwrap();
+/// ```
 #[derive(Clone)]
 pub struct Connection(backend::Connection);
 
@@ -35,6 +102,13 @@ impl Connection {
     /// # Errors
     ///
     /// What the other peer, or the way to it, says.
+    ///
+    /// ```
+    /// # use chore_sdk::prelude::*;
+    /// # async fn example(connection: transport::Connection) -> Result<()> {
+    /// let answer: Vec<u8> = connection.unary("/echo.Echo/Echo", b"hello".to_vec()).await?;
+    /// # Ok(()) }
+    /// ```
     pub async fn unary(&self, method: &str, request: Vec<u8>) -> Result<Vec<u8>, Status> {
         self.0.unary(method, request).await
     }
@@ -82,6 +156,19 @@ impl Connection {
 }
 
 /// The way there of a streaming call. Dropped, it says that there are no more messages.
+///
+/// ```
+/// # use chore_sdk::prelude::*;
+/// # async fn example(connection: transport::Connection) -> Result<()> {
+/// let (mut requests, mut responses) = connection.stream("/echo.Echo/Echo").await;
+/// requests.send(vec![1]).await?;
+/// // There are no more.
+/// drop(requests);
+/// while let Some(response) = responses.next().await? {
+///     info!("{response:?}");
+/// }
+/// # Ok(()) }
+/// ```
 pub struct Requests(backend::Requests);
 
 impl Requests {
@@ -96,6 +183,12 @@ impl Requests {
 }
 
 /// The other side of a stream reads no more.
+///
+/// ```
+/// # use chore_sdk::prelude::*;
+/// let closed: Error = transport::Closed.into();
+/// assert_eq!(closed.kind(), Kind::Unavailable);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Closed;
 
@@ -118,6 +211,17 @@ enum Phase {
 }
 
 /// The way back of a streaming call.
+///
+/// ```
+/// # use chore_sdk::prelude::*;
+/// # async fn example(mut responses: transport::Responses) -> Result<()> {
+/// let first = match responses.next().await {
+///     Ok(first) => first.context("it answered nothing")?,
+///     Err(status) if status.code == transport::Code::UNIMPLEMENTED => bail!("it is too old"),
+///     Err(status) => return Err(status.into()),
+/// };
+/// # Ok(()) }
+/// ```
 pub struct Responses {
     phase: Phase,
 }
@@ -157,6 +261,13 @@ impl Responses {
 }
 
 /// A gRPC status that is not OK: how a call failed.
+///
+/// ```
+/// # use chore_sdk::{prelude::*, transport::{Code, Status}};
+/// let status = Status::new(Code::UNAVAILABLE, "going down");
+/// assert_eq!(status.to_string(), "unavailable: going down");
+/// assert_eq!(Error::from(status).kind(), Kind::Unavailable);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Status {
     /// Which failure it is.
@@ -193,21 +304,37 @@ pub struct Code(pub u32);
 impl Code {
     /// No failure.
     pub const OK: Code = Code(0);
+    /// The call was given up.
     pub const CANCELLED: Code = Code(1);
+    /// The other side does not say.
     pub const UNKNOWN: Code = Code(2);
+    /// The request makes no sense.
     pub const INVALID_ARGUMENT: Code = Code(3);
+    /// It took too long.
     pub const DEADLINE_EXCEEDED: Code = Code(4);
+    /// There is no such thing.
     pub const NOT_FOUND: Code = Code(5);
+    /// The thing exists already.
     pub const ALREADY_EXISTS: Code = Code(6);
+    /// The caller may not do it.
     pub const PERMISSION_DENIED: Code = Code(7);
+    /// Over a limit, such as that of a message.
     pub const RESOURCE_EXHAUSTED: Code = Code(8);
+    /// Not as things are now.
     pub const FAILED_PRECONDITION: Code = Code(9);
+    /// Something else came between.
     pub const ABORTED: Code = Code(10);
+    /// Beyond what there is, such as a response that is too large.
     pub const OUT_OF_RANGE: Code = Code(11);
+    /// There is no such method.
     pub const UNIMPLEMENTED: Code = Code(12);
+    /// Something is broken.
     pub const INTERNAL: Code = Code(13);
+    /// The other side cannot be reached now; trying again later may work.
     pub const UNAVAILABLE: Code = Code(14);
+    /// Data is lost for good.
     pub const DATA_LOSS: Code = Code(15);
+    /// It is not clear who the caller is.
     pub const UNAUTHENTICATED: Code = Code(16);
 
     const NAMES: [&'static str; 17] = [

@@ -5,6 +5,7 @@
 //! number and every byte here comes from a guest and is hostile: sizes are capped, times clamped,
 //! and every function that may wait ends by the call's deadline.
 
+pub mod clocks;
 pub mod cycle;
 pub mod kademlia;
 pub mod log;

@@ -18,6 +18,9 @@ const VERSION: (u64, u64, u64) = (0, 1, 0);
 const TYPES: &str = "types";
 const WASI_PACKAGES: [&str; 6] = ["cli", "clocks", "filesystem", "io", "random", "sockets"];
 
+/// And the one interface of WASI 0.3 with which a component waits.
+const WASI_0_3: &str = "clocks/monotonic-clock";
+
 /// A service of the peer as a chore sees it; its name is that of its WIT interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -126,7 +129,9 @@ fn offers() -> String {
     let (major, minor, patch) = VERSION;
     let names = names(&Capability::ALL);
     let wasi = WASI_PACKAGES.join(", ");
-    format!("it offers {names} of {PACKAGE}*@{major}.{minor}.{patch}, and {wasi} of wasi@0.2")
+    format!(
+        "it offers {names} of {PACKAGE}*@{major}.{minor}.{patch}, {wasi} of wasi@0.2, and {WASI_0_3} of wasi@0.3.0"
+    )
 }
 
 /// The capabilities that a component with these imports gets: those it imports, each granted by the
@@ -214,6 +219,7 @@ fn classify(import: &str) -> Import {
         return match numbers {
             _ if !WASI_PACKAGES.contains(&package) => Import::Unknown,
             Some((0, 2, _)) => Import::Plain,
+            Some((0, 3, 0)) if interface == WASI_0_3 => Import::Plain,
             _ => Import::OtherVersion,
         };
     }
@@ -277,7 +283,11 @@ mod tests {
             (&[][..], &[][..], &[][..], &[][..]),
             (&defaults, &[], &[], &names),
             (
-                &["chore:peer/types@0.1.0", "wasi:cli/stdout@0.2.6", "wasi:io/poll@0.2.0"],
+                &[
+                    "chore:peer/types@0.1.0",
+                    "wasi:cli/stdout@0.2.6",
+                    "wasi:clocks/monotonic-clock@0.3.0",
+                ],
                 &[],
                 &[],
                 &[],
@@ -337,7 +347,7 @@ mod tests {
                 "chore:peer/disk@0.1.0",
                 "imports \"chore:peer/disk@0.1.0\", which no host offers: it \
               offers log, settings, state, cycle, sql, metrics, orders, kademlia, transport of \
-              chore:peer/*@0.1.0, and cli, clocks",
+              chore:peer/*@0.1.0, cli, clocks",
             ),
             (
                 "chore:peer/orders@0.2.0",
@@ -352,6 +362,8 @@ mod tests {
             ("chore:peer/Orders@0.1.0", "which no host offers"),
             ("chore:other/orders@0.1.0", "which no host offers"),
             ("wasi:cli/run@0.3.0", "of another version"),
+            ("wasi:clocks/monotonic-clock@0.3.1", "of another version"),
+            ("wasi:clocks/system-clock@0.3.0", "of another version"),
             ("wasi:cli/run@0.20.0", "of another version"),
             ("wasi:http/types@0.2.0", "which no host offers"),
             ("wasix:cli/run@0.2.0", "which no host offers"),

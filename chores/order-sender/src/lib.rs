@@ -25,10 +25,10 @@ const NAMED_MAX: usize = 10;
 /// Sends orders to the satellites that pay for them, and archives what they answer.
 #[derive(Settings)]
 pub struct OrderSender {
-    /// How long connecting to a satellite may take, 1s to 5m. 20s proved too short in the field.
+    /// How long connecting to a satellite may take. 20s proved too short in the field.
     #[setting(default = "60s", min = "1s", max = "5m")]
     dial_timeout: Duration,
-    /// How many answers of a satellite are archived together, 1 to 10000.
+    /// How many answers of a satellite are archived together.
     #[setting(default = 500, min = 1, max = 10_000)]
     batch_size: usize,
 }

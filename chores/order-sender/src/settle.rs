@@ -10,12 +10,14 @@ use std::task::Poll;
 
 use chore_proto::{SETTLEMENT_METHOD, SettlementRequest, SettlementResponse};
 use chore_sdk::prelude::*;
-use chore_sdk::transport::{Connection, Requests, Responses};
+use chore_sdk::transport::{Connection, MessageRequests, MessageResponses};
 use futures::future::{LocalBoxFuture, Shared};
-use prost::Message;
 
 use crate::OrderSender;
 use crate::tally::Tally;
+
+type Requests = MessageRequests<SettlementRequest>;
+type Responses = MessageResponses<SettlementResponse>;
 
 /// Resolves when the run should wind down. All satellites share one.
 pub type Stop = Shared<LocalBoxFuture<'static, ()>>;
@@ -55,7 +57,7 @@ impl Settlement<'_> {
     async fn settle(&self, tally: &mut Tally) -> Result<()> {
         let connection = self.unless_stopped(self.connect()).await??;
         let unsent = orders::stream_unsent(self.satellite).await.context("read unsent orders")?;
-        let (requests, responses) = connection.stream(SETTLEMENT_METHOD).await;
+        let (requests, responses) = connection.call_stream(SETTLEMENT_METHOD).await;
         let send = self.unless_stopped(self.send(unsent, requests));
         let (sent, received) = while_second(send, self.receive(responses, tally)).await;
         // Why the answers ended explains why sending did, so it goes first.
@@ -76,7 +78,7 @@ impl Settlement<'_> {
             // Counted before: the answer may be here before it is known to be sent.
             self.sent.set(self.sent.get() + 1);
             let request = SettlementRequest { limit: info.limit, order: info.order };
-            if requests.send(request.encode_to_vec()).await.is_err() {
+            if requests.send(&request).await.is_err() {
                 // The satellite reads no more; its answers say why.
                 return Ok(());
             }
@@ -106,7 +108,6 @@ impl Settlement<'_> {
         if tally.answers >= self.sent.get() {
             bail!("settle: the satellite answers more than it was asked");
         }
-        let response = SettlementResponse::decode(&response[..]).context("settle: read answer")?;
         Ok(Some(tally.take(response)))
     }
 

@@ -15,8 +15,8 @@ use crate::method::Methods;
 pub const MAIN: &str = "main";
 
 /// What the attribute can say.
-const KEYS: &str = "a chore has: interval, timeout, help, delay_start, winds_down, and cycle(…) for \
-                    each of several";
+const KEYS: &str = "a chore has: interval, timeout, help, delay_start, winds_down; where it has several \
+                    cycles, each is a method marked #[cycle(interval = \"1h\", timeout = \"10m\")]";
 
 pub fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenStream> {
     let mut block: ItemImpl = syn::parse2(item)?;
@@ -28,10 +28,10 @@ pub fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenStream> 
     }
     let arguments = Arguments::parse(arguments)?;
     let written = function(&block, "cycles").is_some();
-    let mut cycles = arguments.cycles(&block)?;
+    let mut cycles: Vec<_> = arguments.cycle(&block)?.into_iter().collect();
     let methods = Methods::take(&mut block)?;
     if !methods.is_empty() {
-        methods.check(&arguments.named, &cycles, function(&block, "run"))?;
+        methods.check(&cycles, function(&block, "run"))?;
     }
     cycles.extend(methods.cycles());
     distinct(&cycles)?;
@@ -79,9 +79,8 @@ pub fn function<'a>(block: &'a ItemImpl, name: &str) -> Option<&'a ImplItemFn> {
 /// What the attribute says.
 #[derive(Default)]
 struct Arguments {
-    /// The only cycle, if it is written without `cycle(…)`.
+    /// The cycle that `run` is.
     main: Option<Draft>,
-    named: Vec<Draft>,
     winds_down: bool,
 }
 
@@ -94,33 +93,19 @@ impl Arguments {
                 parsed.winds_down = true;
                 return Ok(());
             }
-            if meta.path.is_ident("cycle") {
-                let mut draft = Draft::new(span);
-                meta.parse_nested_meta(|meta| draft.take(&meta, KEYS))?;
-                parsed.named.push(draft);
-                return Ok(());
-            }
             parsed.main.get_or_insert_with(|| Draft::new(span)).take(&meta, KEYS)
         });
         parser.parse2(arguments)?;
         Ok(parsed)
     }
 
-    fn cycles(&self, block: &ItemImpl) -> Result<Vec<(Cycle, Span)>> {
-        let Some(main) = &self.main else {
-            return self.named.iter().map(|draft| Ok((draft.finish()?, draft.span))).collect();
-        };
-        if !self.named.is_empty() {
-            return Err(Error::new(main.span, "with cycle(…), this goes into its parentheses"));
-        }
-        if let Some(name) = &main.name {
-            return Err(Error::new(name.span(), "only a cycle(…) has a name"));
-        }
+    fn cycle(&self, block: &ItemImpl) -> Result<Option<(Cycle, Span)>> {
+        let Some(main) = &self.main else { return Ok(None) };
         let mut cycle = main.complete(MAIN.to_owned())?;
         if let Some(run) = function(block, "run").filter(|_| main.help.is_none()) {
             cycle.help = doc::first_paragraph(&run.attrs);
         }
-        Ok(vec![(cycle, main.span)])
+        Ok(Some((cycle, main.span)))
     }
 }
 
@@ -130,38 +115,24 @@ mod tests {
 
     use super::*;
 
-    fn parsed(arguments: TokenStream) -> Result<Vec<Cycle>> {
+    fn parsed(arguments: TokenStream) -> Result<Option<Cycle>> {
         let block = syn::parse_quote! {
             impl Chore for Hello {
                 /// Says hello.
                 async fn run(&mut self, tick: Tick) -> Result<()> { Ok(()) }
             }
         };
-        let cycles = Arguments::parse(arguments)?.cycles(&block)?;
-        distinct(&cycles)?;
-        Ok(cycles.into_iter().map(|(cycle, _)| cycle).collect())
+        Ok(Arguments::parse(arguments)?.cycle(&block)?.map(|(cycle, _)| cycle))
     }
 
     #[test]
     fn one_cycle_is_main_and_its_help_is_that_of_run() {
-        let cycles = parsed(quote!(interval = "1h", timeout = "10m", delay_start)).expect("parses");
-        let [cycle] = &cycles[..] else { panic!("one cycle, not {cycles:?}") };
+        let cycle = parsed(quote!(interval = "1h", timeout = "10m", delay_start)).expect("parses");
+        let cycle = cycle.expect("there is one");
         assert_eq!((cycle.name.as_str(), cycle.help.as_str()), ("main", "Says hello."));
         assert_eq!(cycle.interval, Duration::from_secs(3600));
         assert_eq!(cycle.timeout, Duration::from_secs(600));
         assert!(cycle.delay_start);
-    }
-
-    #[test]
-    fn several_cycles_have_names() {
-        let cycles = parsed(quote!(
-            cycle(name = "send", help = "Sends.", interval = "1h", timeout = "1h"),
-            cycle(name = "clean", interval = "5m", timeout = "1m", delay_start),
-        ))
-        .expect("parses");
-        let rows: Vec<_> =
-            cycles.iter().map(|c| (c.name.as_str(), c.help.as_str(), c.delay_start)).collect();
-        assert_eq!(rows, [("send", "Sends.", false), ("clean", "", true)]);
     }
 
     #[test]
@@ -173,24 +144,9 @@ mod tests {
             (quote!(interval = "0s", timeout = "1h"), r#""0s" is not within 1ms and ten years"#),
             (quote!(interval = "1h", timeout = "0s"), r#""0s" is not within 1ns and ten years"#),
             (quote!(interval = "1h", interval = "2h"), "said twice"),
-            (quote!(name = "x", interval = "1h", timeout = "1h"), "only a cycle(…) has a name"),
-            (quote!(cycle(interval = "1h", timeout = "1h")), "a cycle(…) has a name"),
-            (
-                quote!(interval = "1h", cycle(name = "x", interval = "1h", timeout = "1h")),
-                "with cycle(…), this goes into its parentheses",
-            ),
-            (
-                quote!(
-                    cycle(name = "x", interval = "1h", timeout = "1h"),
-                    cycle(name = "x", interval = "1h", timeout = "1h")
-                ),
-                r#"there are two cycles "x""#,
-            ),
-            (
-                quote!(every = "1h"),
-                "a chore has: interval, timeout, help, delay_start, winds_down, and cycle(…) for \
-                 each of several",
-            ),
+            (quote!(name = "x", interval = "1h", timeout = "1h"), KEYS),
+            (quote!(cycle(interval = "1h", timeout = "1h")), KEYS),
+            (quote!(every = "1h"), KEYS),
         ] {
             let said = parsed(arguments.clone()).expect_err("is a mistake").to_string();
             assert_eq!(said, wanted, "{arguments}");

@@ -17,7 +17,6 @@ const INTERVAL_MAX: Duration = Duration::from_secs(10 * 366 * 24 * 3600);
 /// A cycle as it is written.
 pub struct Draft {
     pub span: Span,
-    pub name: Option<LitStr>,
     pub help: Option<LitStr>,
     interval: Option<LitStr>,
     timeout: Option<LitStr>,
@@ -36,8 +35,8 @@ pub struct Cycle {
 
 impl Draft {
     pub fn new(span: Span) -> Draft {
-        let (name, help, interval, timeout) = (None, None, None, None);
-        Draft { span, name, help, interval, timeout, delay_start: false }
+        let (help, interval, timeout) = (None, None, None);
+        Draft { span, help, interval, timeout, delay_start: false }
     }
 
     /// Takes one key of the attribute; `keys` tells of those that there are.
@@ -46,9 +45,7 @@ impl Draft {
             self.delay_start = true;
             return Ok(());
         }
-        let slot = if meta.path.is_ident("name") {
-            &mut self.name
-        } else if meta.path.is_ident("help") {
+        let slot = if meta.path.is_ident("help") {
             &mut self.help
         } else if meta.path.is_ident("interval") {
             &mut self.interval
@@ -62,13 +59,6 @@ impl Draft {
         }
         *slot = Some(meta.value()?.parse()?);
         Ok(())
-    }
-
-    pub fn finish(&self) -> Result<Cycle> {
-        let Some(name) = &self.name else {
-            return Err(Error::new(self.span, "a cycle(…) has a name"));
-        };
-        self.complete(checked(name.value(), name.span())?)
     }
 
     pub fn complete(&self, name: String) -> Result<Cycle> {

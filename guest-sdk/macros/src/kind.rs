@@ -13,7 +13,6 @@ pub enum Kind {
     Boolean,
     Duration,
     Size,
-    Optional,
     Unknown,
 }
 
@@ -21,13 +20,7 @@ impl Kind {
     pub fn of(ty: &Type) -> Kind {
         let Type::Path(path) = ty else { return Kind::Unknown };
         let Some(last) = path.path.segments.last() else { return Kind::Unknown };
-        let generic = matches!(
-            &last.arguments,
-            PathArguments::AngleBracketed(list)
-                if matches!(list.args.first(), Some(GenericArgument::Type(_)))
-        );
         match last.ident.to_string().as_str() {
-            "Option" if generic => Kind::Optional,
             "String" | "Secret" => Kind::Text,
             "bool" => Kind::Boolean,
             "f64" => Kind::Number,
@@ -50,7 +43,7 @@ impl Kind {
                 Ok(Some(value))
             }
             Kind::Number => match text.parse::<f64>() {
-                Ok(value) if value.is_finite() => Ok(None),
+                Ok(value) if value.is_finite() => Ok(Some(rank(value))),
                 _ => Err(format!("{text:?} is no number")),
             },
             Kind::Boolean => match text {
@@ -62,15 +55,38 @@ impl Kind {
                 Ok(i128::try_from(nanos).ok())
             }
             Kind::Size => units::size(text).map(|bytes| Some(bytes.into())),
-            Kind::Optional => Err("an Option has no default: left out, it is None".to_owned()),
             Kind::Text | Kind::Unknown => Ok(None),
         }
     }
 
     /// Whether "at least" means something.
     pub fn ordered(self) -> bool {
-        !matches!(self, Kind::Text | Kind::Boolean | Kind::Optional)
+        !matches!(self, Kind::Text | Kind::Boolean)
     }
+
+    /// Whether it can be empty.
+    pub fn textual(self) -> bool {
+        matches!(self, Kind::Text | Kind::Unknown)
+    }
+}
+
+/// What an [`Option`] is of.
+pub fn optional(ty: &Type) -> Option<&Type> {
+    let Type::Path(path) = ty else { return None };
+    let last = path.path.segments.last().filter(|last| last.ident == "Option")?;
+    let PathArguments::AngleBracketed(list) = &last.arguments else { return None };
+    match list.args.first() {
+        Some(GenericArgument::Type(inner)) => Some(inner),
+        _ => None,
+    }
+}
+
+/// Integers in the order of the numbers; of a negative number the bits go down as it goes up.
+fn rank(value: f64) -> i128 {
+    // Of the two zeros only one is left.
+    let bits = (value + 0.0).to_bits();
+    let negative = bits >> 63 == 1;
+    i128::from(bits & (u64::MAX >> 1)) * if negative { -1 } else { 1 }
 }
 
 fn integer(name: &str) -> Option<Kind> {
@@ -107,19 +123,21 @@ mod tests {
             (syn::parse_quote!(i64), "x", Err(r#""x" is no whole number"#)),
             (syn::parse_quote!(bool), "yes", Err(r#""yes" is neither true nor false"#)),
             (syn::parse_quote!(f64), "inf", Err(r#""inf" is no number"#)),
+            (syn::parse_quote!(f64), "-0", Ok(Some(0))),
             (syn::parse_quote!(std::time::Duration), "2s", Ok(Some(2_000_000_000))),
             (syn::parse_quote!(Duration), "90", Err(r#""90" has no unit, write 90s or 90m"#)),
             (syn::parse_quote!(Size), "1KiB", Ok(Some(1024))),
-            (
-                syn::parse_quote!(Option<u8>),
-                "1",
-                Err("an Option has no default: left out, it is None"),
-            ),
             (syn::parse_quote!(Alias), "1", Ok(None)),
         ];
         for (ty, text, wanted) in cases {
             let found = Kind::of(ty).check(text);
             assert_eq!(found, wanted.map_err(str::to_owned), "{text}");
         }
+    }
+
+    #[test]
+    fn numbers_have_an_order() {
+        let numbers = [f64::MIN, -2.5, -1e-300, 0.0, 1e-300, 0.5, 3.0, f64::MAX];
+        assert!(numbers.is_sorted_by_key(|number| rank(*number)));
     }
 }

@@ -51,17 +51,7 @@ impl Methods {
     }
 
     /// Whether what the block's attribute says and what `run` is goes together with the methods.
-    pub fn check(
-        &self,
-        named: &[Draft],
-        main: &[(Cycle, Span)],
-        run: Option<&ImplItemFn>,
-    ) -> Result<()> {
-        if let Some(draft) = named.first() {
-            let message =
-                "where methods have #[cycle(…)], every cycle is one: move this to its own";
-            return Err(Error::new(draft.span, message));
-        }
+    pub fn check(&self, main: &[(Cycle, Span)], run: Option<&ImplItemFn>) -> Result<()> {
         match (main.first(), run) {
             (Some((_, span)), _) if self.run().is_some() => {
                 Err(Error::new(*span, "the cycle of `run` is said twice: here and on the method"))
@@ -157,9 +147,6 @@ impl Methods {
             if meta.path.is_ident("added") {
                 added = true;
                 return Ok(());
-            }
-            if meta.path.is_ident("name") {
-                return Err(meta.error(KEYS));
             }
             draft.take(&meta, KEYS)
         })?;
@@ -374,11 +361,6 @@ mod tests {
                 quote!(),
                 quote!(#clean #[cycle(added)] async fn a #rest async fn run #rest),
                 r#"nothing calls `run`: say when, such as #[cycle(interval = "1h", timeout = "10m")], or leave it out"#,
-            ),
-            (
-                quote!(cycle(name = "send", #every)),
-                clean.clone(),
-                "where methods have #[cycle(…)], every cycle is one: move this to its own",
             ),
             (
                 quote!(#every),

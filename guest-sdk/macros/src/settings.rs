@@ -11,7 +11,7 @@ use syn::{
 };
 
 use crate::doc;
-use crate::kind::Kind;
+use crate::kind::{self, Kind};
 
 pub fn derive(input: &DeriveInput) -> Result<TokenStream> {
     let Data::Struct(data) = &input.data else {
@@ -80,6 +80,7 @@ struct Options {
     default: Option<Text>,
     min: Option<Text>,
     max: Option<Text>,
+    non_empty: Option<Span>,
     skip: bool,
 }
 
@@ -95,7 +96,7 @@ impl Setting {
             return Err(Error::new(field.span(), "settings need names"));
         };
         let options = Options::parse(field)?;
-        let help = doc::first_paragraph(&field.attrs);
+        let help = options.complete(doc::first_paragraph(&field.attrs));
         let name = match &options.name {
             Some(name) => name.text.clone(),
             None => ident.to_string().trim_start_matches("r#").replace('_', "-"),
@@ -109,8 +110,9 @@ impl Setting {
         let options = &self.options;
         if options.skip {
             let texts = [&options.name, &options.default, &options.min, &options.max];
-            return match texts.into_iter().flatten().next() {
-                Some(text) => Err(Error::new(text.span, "what is skipped is no setting")),
+            let texts = texts.into_iter().flatten().map(|text| text.span);
+            return match texts.chain(options.non_empty).next() {
+                Some(span) => Err(Error::new(span, "what is skipped is no setting")),
                 None => Ok(()),
             };
         }
@@ -131,18 +133,43 @@ impl Setting {
     }
 
     fn check_values(&self) -> Result<()> {
-        let kind = Kind::of(&self.ty);
-        let Options { default, min, max, .. } = &self.options;
+        let inner = kind::optional(&self.ty);
+        let kind = Kind::of(inner.unwrap_or(&self.ty));
+        let Options { default, min, max, non_empty, .. } = &self.options;
+        if let (Some(default), Some(_)) = (default, inner) {
+            let message = "an Option has no default: left out, it is None";
+            return Err(Error::new(default.span, message));
+        }
         if let Some(bound) = min.as_ref().or(max.as_ref())
             && !kind.ordered()
         {
             return Err(Error::new(bound.span, "a setting of this type has no bounds"));
+        }
+        if let Some(span) = non_empty {
+            if inner.is_some() {
+                let message = "an Option that is empty is None: leave out non_empty";
+                return Err(Error::new(*span, message));
+            }
+            if min.is_some() || max.is_some() {
+                return Err(Error::new(*span, "a setting has bounds or is not empty, not both"));
+            }
+            if !kind.textual() {
+                return Err(Error::new(*span, "only a String or a Secret can be empty"));
+            }
+            if default.as_ref().is_some_and(|default| default.text.trim().is_empty()) {
+                return Err(Error::new(*span, "the default is empty"));
+            }
         }
         let rank = |text: &Option<Text>| match text {
             Some(text) => kind.check(&text.text).map_err(|why| Error::new(text.span, why)),
             None => Ok(None),
         };
         let (low, high) = (rank(min)?, rank(max)?);
+        if let (Some(low), Some(high), Some(max)) = (low, high, max)
+            && low > high
+        {
+            return Err(Error::new(max.span, "max is less than min"));
+        }
         let Some(default) = default else { return Ok(()) };
         let Some(value) = kind.check(&default.text).map_err(|why| Error::new(default.span, why))?
         else {
@@ -176,15 +203,20 @@ impl Setting {
         if self.options.skip {
             return quote_spanned! { ty.span() => #ident: ::core::default::Default::default() };
         }
-        let default = optional(self.options.default.as_ref());
-        let (min, max) = (optional(self.options.min.as_ref()), optional(self.options.max.as_ref()));
-        if self.options.min.is_none() && self.options.max.is_none() {
-            return quote_spanned! { ty.span() =>
-                #ident: ::chore_sdk::settings::read::<#ty>(get, (#name, #default))?
-            };
-        }
+        let Options { default, min, max, non_empty, .. } = &self.options;
+        // What the type has to be is for the compiler to say, which knows aliases.
+        let read = match (min.is_some() || max.is_some(), non_empty.is_some()) {
+            (true, _) => quote_spanned!(ty.span() => read_within),
+            (false, true) => quote_spanned!(ty.span() => read_text),
+            (false, false) => quote_spanned!(ty.span() => read),
+        };
+        let (default, min, max) =
+            (optional(default.as_ref()), optional(min.as_ref()), optional(max.as_ref()));
         quote_spanned! { ty.span() =>
-            #ident: ::chore_sdk::settings::read_within::<#ty>(get, (#name, #default), #min, #max)?
+            #ident: ::chore_sdk::settings::#read::<#ty>(
+                get,
+                &::chore_sdk::settings::Rule { name: #name, default: #default, min: #min, max: #max },
+            )?
         }
     }
 }
@@ -199,6 +231,10 @@ impl Options {
                     options.skip = true;
                     return Ok(());
                 }
+                if meta.path.is_ident("non_empty") {
+                    options.non_empty = Some(meta.path.span());
+                    return Ok(());
+                }
                 let slot = if meta.path.is_ident("default") {
                     &mut options.default
                 } else if meta.path.is_ident("min") {
@@ -208,7 +244,9 @@ impl Options {
                 } else if meta.path.is_ident("name") {
                     &mut options.name
                 } else {
-                    return Err(meta.error("a setting has: default, min, max, name, skip"));
+                    return Err(
+                        meta.error("a setting has: default, min, max, non_empty, name, skip")
+                    );
                 };
                 if slot.is_some() {
                     return Err(meta.error("said twice"));
@@ -218,6 +256,26 @@ impl Options {
             })?;
         }
         Ok(options)
+    }
+}
+
+impl Options {
+    /// The help, and what the operator has to keep to.
+    fn complete(&self, mut help: String) -> String {
+        let range = match (&self.min, &self.max) {
+            (Some(min), Some(max)) => format!("From {} to {}.", min.text, max.text),
+            (Some(min), None) => format!("At least {}.", min.text),
+            (None, Some(max)) => format!("At most {}.", max.text),
+            (None, None) if self.non_empty.is_some() => "Not empty.".to_owned(),
+            (None, None) => return help,
+        };
+        // Without a doc comment there is none to complete.
+        if !help.is_empty() {
+            let end = if help.ends_with(['.', '!', '?']) { " " } else { ". " };
+            help.push_str(end);
+            help.push_str(&range);
+        }
+        help
     }
 }
 
@@ -306,8 +364,40 @@ mod tests {
                 "a setting of this type has no bounds",
             ),
             (
+                syn::parse_quote! { struct S { #[doc = "A."] #[setting(max = 1)] a: Option<bool> } },
+                "a setting of this type has no bounds",
+            ),
+            (
+                syn::parse_quote! { struct S { #[doc = "A."] #[setting(min = "1h", max = "1s")] a: Duration } },
+                "max is less than min",
+            ),
+            (
+                syn::parse_quote! { struct S { #[doc = "A."] #[setting(default = 1.5, max = 1.25)] a: f64 } },
+                "the default is out of bounds",
+            ),
+            (
+                syn::parse_quote! { struct S { #[doc = "A."] #[setting(default = 1)] a: Option<u8> } },
+                "an Option has no default: left out, it is None",
+            ),
+            (
+                syn::parse_quote! { struct S { #[doc = "A."] #[setting(non_empty)] a: u8 } },
+                "only a String or a Secret can be empty",
+            ),
+            (
+                syn::parse_quote! { struct S { #[doc = "A."] #[setting(non_empty)] a: Option<String> } },
+                "an Option that is empty is None: leave out non_empty",
+            ),
+            (
+                syn::parse_quote! { struct S { #[doc = "A."] #[setting(min = 1, non_empty)] a: Alias } },
+                "a setting has bounds or is not empty, not both",
+            ),
+            (
+                syn::parse_quote! { struct S { #[doc = "A."] #[setting(default = "", non_empty)] a: String } },
+                "the default is empty",
+            ),
+            (
                 syn::parse_quote! { struct S { #[doc = "A."] #[setting(dfault = 1)] a: u8 } },
-                "a setting has: default, min, max, name, skip",
+                "a setting has: default, min, max, non_empty, name, skip",
             ),
             (
                 syn::parse_quote! { struct S { #[doc = "A."] #[setting(default = 1, default = 2)] a: u8 } },

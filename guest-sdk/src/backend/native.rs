@@ -16,7 +16,10 @@ use crate::state::Saved;
 use crate::testing::fake::{self, Database, World, current};
 pub(crate) use crate::testing::fake::{Connection, Requests, Transaction};
 use crate::time::Timestamp;
-use crate::{Error, NodeId, Result, cycle, kademlia, orders};
+use crate::{Error, Kind, NodeId, Result, cycle, kademlia, orders};
+
+/// As the host's.
+const DIAL_TIMEOUT_MAX: Duration = Duration::from_secs(300);
 
 /// What the host said, if it is the host's: there is none here.
 pub(crate) fn host_error(_: &(dyn StdError + 'static)) -> Option<Error> {
@@ -31,9 +34,17 @@ fn world<T>(ask: impl FnOnce(&mut World) -> Result<T>) -> Result<T> {
     ask(&mut world.borrow_mut())
 }
 
+/// As [`world`], for what a test can make fail.
+fn ask<T>(call: &str, ask: impl FnOnce(&mut World) -> Result<T>) -> Result<T> {
+    world(|world| {
+        world.goes_on(call)?;
+        ask(world)
+    })
+}
+
 /// Everything that is async in a peer is asked when it is first waited for.
-async fn answer<T>(ask: impl FnOnce(&mut World) -> Result<T>) -> Result<T> {
-    world(ask)
+async fn answer<T>(call: &'static str, answer: impl FnOnce(&mut World) -> Result<T>) -> Result<T> {
+    ask(call, answer)
 }
 
 // Log, settings, state, metrics.
@@ -62,11 +73,11 @@ pub(crate) fn settings_all() -> Vec<(String, String)> {
 }
 
 pub(crate) fn state_load() -> impl Future<Output = Result<Option<Saved>>> {
-    answer(|world| Ok(world.saved.clone()))
+    answer("state.load", |world| Ok(world.saved.clone()))
 }
 
 pub(crate) fn state_save(data: Vec<u8>) -> impl Future<Output = Result<()>> {
-    answer(|world| world.save(data))
+    answer("state.save", |world| world.save(data))
 }
 
 pub(crate) fn metric_count(name: &str, labels: Labels<'_>, delta: u64) {
@@ -97,33 +108,34 @@ pub(crate) fn cycle_list() -> Vec<String> {
 }
 
 pub(crate) fn cycle_status(name: &str) -> Result<cycle::State> {
-    world(|world| Ok(world.cycle(name)?.state))
+    ask("cycle.status", |world| Ok(world.cycle(name)?.state))
 }
 
 pub(crate) fn cycle_pause(name: &str) -> Result<()> {
-    world(|world| {
+    ask("cycle.pause", |world| {
         world.cycle(name)?.state = cycle::State::Paused;
         Ok(())
     })
 }
 
 pub(crate) fn cycle_restart(name: &str) -> Result<()> {
-    world(|world| {
+    ask("cycle.restart", |world| {
+        let now = world.clock.now;
         let cycle = world.cycle(name)?;
-        cycle.state = cycle::State::Idle(fake::NOW.saturating_add(cycle.interval));
+        cycle.state = cycle::State::Idle(now.saturating_add(cycle.interval));
         Ok(())
     })
 }
 
 pub(crate) fn cycle_trigger(name: &str) -> Result<()> {
-    world(|world| {
+    ask("cycle.trigger", |world| {
         world.cycle(name)?.triggers += 1;
         Ok(())
     })
 }
 
 pub(crate) fn cycle_change_interval(name: &str, interval: Duration) -> Result<()> {
-    world(|world| {
+    ask("cycle.change-interval", |world| {
         let cycle = world.cycle(name)?;
         cycle.interval = fake::interval(interval)?;
         Ok(())
@@ -131,11 +143,11 @@ pub(crate) fn cycle_change_interval(name: &str, interval: Duration) -> Result<()
 }
 
 pub(crate) fn cycle_add(name: &str, interval: Duration, timeout: Duration) -> Result<()> {
-    world(|world| world.add_cycle(name, interval, timeout))
+    ask("cycle.add", |world| world.add_cycle(name, interval, timeout))
 }
 
 pub(crate) fn cycle_remove(name: &str) -> Result<()> {
-    world(|world| world.remove_cycle(name))
+    ask("cycle.remove", |world| world.remove_cycle(name))
 }
 
 pub(crate) fn cycle_cancelled() -> impl Future<Output = ()> {
@@ -145,30 +157,42 @@ pub(crate) fn cycle_cancelled() -> impl Future<Output = ()> {
     })
 }
 
+// Time and chance.
+
+pub(crate) use fake::sleep;
+
+pub(crate) fn now() -> Timestamp {
+    world(|world| Ok(world.clock.now)).unwrap_or(fake::NOW)
+}
+
+pub(crate) fn random() -> u64 {
+    world(|world| Ok(world.random())).unwrap_or(0)
+}
+
 // Orders and Kademlia.
 
 pub(crate) fn orders_enqueue(info: orders::Info) -> impl Future<Output = Result<()>> {
-    answer(|world| world.orders()?.enqueue(info))
+    answer("orders.enqueue", |world| world.orders()?.enqueue(info))
 }
 
 pub(crate) fn orders_list_unsent(limit: u32) -> impl Future<Output = Result<Vec<orders::Info>>> {
-    answer(move |world| Ok(world.orders()?.list_unsent(limit)))
+    answer("orders.list-unsent", move |world| Ok(world.orders()?.list_unsent(limit)))
 }
 
 pub(crate) fn orders_list_unsent_by_satellite()
 -> impl Future<Output = Result<Vec<(NodeId, Vec<orders::Info>)>>> {
-    answer(|world| Ok(world.orders()?.by_satellite()))
+    answer("orders.list-unsent-by-satellite", |world| Ok(world.orders()?.by_satellite()))
 }
 
 pub(crate) fn orders_count_unsent() -> impl Future<Output = Result<Vec<(NodeId, u64)>>> {
-    answer(|world| {
+    answer("orders.count-unsent", |world| {
         let groups = world.orders()?.by_satellite();
         Ok(groups.into_iter().map(|(id, infos)| (id, infos.len() as u64)).collect())
     })
 }
 
 pub(crate) async fn orders_stream_unsent(satellite: NodeId) -> Result<orders::Unsent> {
-    let found = world(|world| Ok(world.orders()?.of(satellite)))?;
+    let found = ask("orders.stream-unsent", |world| Ok(world.orders()?.of(satellite)))?;
     let held = |info| {
         // A world that is gone counts no more.
         let _ = world(|world| {
@@ -184,54 +208,56 @@ pub(crate) async fn orders_stream_unsent(satellite: NodeId) -> Result<orders::Un
 pub(crate) fn orders_archive(
     requests: Vec<orders::ArchiveRequest>,
 ) -> impl Future<Output = Result<Vec<Vec<u8>>>> {
-    answer(|world| world.orders()?.archive(requests))
+    answer("orders.archive", |world| world.archive(requests))
 }
 
 pub(crate) fn orders_list_archived(
     limit: u32,
 ) -> impl Future<Output = Result<Vec<orders::ArchivedInfo>>> {
-    answer(move |world| Ok(world.orders()?.list_archived(limit)))
+    answer("orders.list-archived", move |world| Ok(world.orders()?.list_archived(limit)))
 }
 
 pub(crate) fn orders_clean_archive(before: Timestamp) -> impl Future<Output = Result<u64>> {
-    answer(move |world| Ok(world.orders()?.clean_archive(before)))
+    answer("orders.clean-archive", move |world| Ok(world.orders()?.clean_archive(before)))
 }
 
 pub(crate) fn find_node(id: NodeId) -> impl Future<Output = Result<kademlia::Node>> {
-    answer(move |world| world.find_node(id))
+    answer("kademlia.find-node", move |world| world.find_node(id))
 }
 
 // Transport.
 
-pub(crate) async fn dial_node(node: kademlia::Node, _: Duration) -> Result<Connection> {
-    let dialled = world(|world| world.dial(&node))?;
-    match dialled {
-        Some(connection) => Ok(connection),
-        // Silence has no end but that of the call.
-        None => std::future::pending().await,
+pub(crate) async fn dial_node(node: kademlia::Node, timeout: Duration) -> Result<Connection> {
+    let dialled = ask("transport.dial-node", |world| world.dial(&node))?;
+    if let Some(connection) = dialled {
+        return Ok(connection);
     }
+    let timeout = timeout.min(DIAL_TIMEOUT_MAX);
+    fake::sleep(timeout).await;
+    let message = format!("dial {}: no answer within {timeout:?}", node.address);
+    Err(Error::of(Kind::TimedOut, message))
 }
 
 // SQL.
 
-fn database() -> Result<Database> {
-    world(|world| Ok(world.database.clone()))
+fn database(call: &str) -> Result<Database> {
+    ask(call, |world| Ok(world.database.clone()))
 }
 
 pub(crate) async fn sql_execute(statement: &str, values: Vec<Value>) -> Result<u64> {
-    database()?.execute(statement, values).await
+    database("sql.execute")?.execute(statement, values).await
 }
 
 pub(crate) async fn sql_query(statement: &str, values: Vec<Value>) -> Result<Vec<Row>> {
-    database()?.query(statement, values).await
+    database("sql.query")?.query(statement, values).await
 }
 
 pub(crate) async fn sql_stream(statement: &str, values: Vec<Value>) -> Result<Rows> {
-    let (rows, ended) = database()?.stream(statement, values)?;
+    let (rows, ended) = database("sql.stream")?.stream(statement, values)?;
     let rows = futures::stream::iter(rows).boxed_local();
     Ok(Rows::new(rows, Box::pin(std::future::ready(ended))))
 }
 
 pub(crate) async fn sql_begin() -> Result<Transaction> {
-    database()?.begin().await
+    database("sql.begin")?.begin().await
 }

@@ -1,9 +1,9 @@
 //! The peer, through the contract's imports. It translates and knows no policy.
 
 use std::error::Error as StdError;
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 
-use crate::bindings::peer as wit;
+use crate::bindings::{peer as wit, wasi};
 use crate::log::Level;
 use crate::metrics::Labels;
 use crate::state::Saved;
@@ -134,6 +134,27 @@ pub(crate) fn cycle_remove(name: &str) -> Result<()> {
 
 pub(crate) async fn cycle_cancelled() {
     wit::cycle::cancelled().await;
+}
+
+// Time and chance.
+
+pub(crate) fn now() -> Timestamp {
+    thread_local! {
+        /// One look at the peer's clock, which may be set; from then on time only passes.
+        static BEGAN: (SystemTime, Instant) = (SystemTime::now(), Instant::now());
+    }
+    BEGAN.with(|(time, instant)| {
+        let since_epoch = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Timestamp::from_nanos(0).saturating_add(since_epoch + instant.elapsed())
+    })
+}
+
+pub(crate) async fn sleep(duration: Duration) {
+    wasi::clocks::monotonic_clock::wait_for(nanos(duration)).await;
+}
+
+pub(crate) fn random() -> u64 {
+    wasi::random::random::get_random_u64()
 }
 
 // Orders and Kademlia.

@@ -3,6 +3,12 @@
 use crate::{Error, Kind, Result};
 
 /// A value of a column or of a parameter.
+///
+/// ```
+/// # use chore_sdk::sql::Value;
+/// assert_eq!(Value::from(true), Value::Integer(1));
+/// assert_eq!(Value::from(None::<&str>), Value::Null);
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
     /// No value.
@@ -18,6 +24,13 @@ pub enum Value {
 }
 
 /// One row of a result.
+///
+/// ```
+/// # use chore_sdk::{prelude::*, sql::{Row, Value}};
+/// let row = Row::new(params!["a", 7]);
+/// assert_eq!(row.values()[1], Value::Integer(7));
+/// assert_eq!(row.into_values().len(), 2);
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row(Vec<Value>);
 

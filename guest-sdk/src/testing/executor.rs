@@ -20,8 +20,8 @@ impl Wake for Woken {
     }
 }
 
-/// The outcome of `work`. If everybody waits, what waits to write has waited too long; then the call
-/// is cancelled; if they still wait, it fails.
+/// The outcome of `work`. If everybody waits, time passes: for who sleeps, for what waits to write,
+/// until the call is cancelled, and until it fails because it does not wind down.
 pub(super) fn drive<T>(
     world: &Rc<RefCell<fake::World>>,
     work: impl Future<Output = Result<T>>,
@@ -38,15 +38,8 @@ pub(super) fn drive<T>(
                     break outcome;
                 }
                 serve(world, &mut cx);
-                if !woken.0.load(Ordering::Relaxed) {
-                    let database = world.borrow().database.clone();
-                    if database.give_up() {
-                        continue;
-                    }
-                    if world.borrow().cancelled {
-                        break Err(stuck());
-                    }
-                    fake::World::cancel(world);
+                if !woken.0.load(Ordering::Relaxed) && !fake::World::pass(world) {
+                    break Err(stuck());
                 }
             }
         };
@@ -55,7 +48,9 @@ pub(super) fn drive<T>(
         while woken.0.swap(false, Ordering::Relaxed) {
             serve(world, &mut cx);
         }
-        world.borrow_mut().tasks.clear();
+        // Apart from the world's borrow, since what is dropped may look at it.
+        let over = std::mem::take(&mut world.borrow_mut().tasks);
+        drop(over);
         outcome
     })
 }

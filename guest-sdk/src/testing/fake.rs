@@ -1,5 +1,7 @@
 //! What a world is made of: the state behind every fake, and which world a thread is in.
 
+mod clock;
+mod faults;
 mod nodes;
 mod orders;
 mod sql;
@@ -12,6 +14,7 @@ use std::time::Duration;
 
 use futures::future::LocalBoxFuture;
 
+pub(crate) use clock::sleep;
 pub use nodes::Call;
 pub(crate) use nodes::{Connection, Handler, Node, Requests};
 pub(crate) use orders::Orders;
@@ -24,7 +27,7 @@ use crate::state::Saved;
 use crate::time::Timestamp;
 use crate::{CycleSpec, Error, Kind, NodeId, Result, cycle};
 
-/// When a world is: 1 January 2030.
+/// When a world begins: 1 January 2030.
 pub(crate) const NOW: Timestamp = Timestamp::from_nanos(1_893_456_000_000_000_000);
 
 /// The chore's version where a test says none.
@@ -35,6 +38,9 @@ const STATE_BYTES_MAX: usize = 1024 * 1024;
 
 /// As the host's.
 const CYCLES_MAX: usize = 1_000;
+const NAME_BYTES_MAX: usize = 64;
+const INTERVAL_MIN: Duration = Duration::from_millis(1);
+const INTERVAL_MAX: Duration = Duration::from_secs(10 * 366 * 24 * 3600);
 
 /// A metric's name and its labels, in order.
 pub(crate) type Series = (String, Vec<(String, String)>);
@@ -63,6 +69,12 @@ pub(crate) struct World {
     pub orders: Orders,
     pub nodes: HashMap<NodeId, Node>,
     pub denied: HashSet<&'static str>,
+    pub faults: faults::Faults,
+    pub clock: clock::Clock,
+    /// What the next random number is made of.
+    pub seed: u64,
+    /// How long a run has, whatever its tick says.
+    pub timeout: Option<Duration>,
     /// Handlers of nodes, at work.
     pub tasks: Vec<LocalBoxFuture<'static, ()>>,
     /// The call in progress, or the next one, should wind down.
@@ -88,6 +100,10 @@ impl Default for World {
             orders: Orders::default(),
             nodes: HashMap::new(),
             denied: HashSet::new(),
+            faults: faults::Faults::default(),
+            clock: clock::Clock::default(),
+            seed: 0,
+            timeout: None,
             tasks: Vec::new(),
             cancelled: false,
             was_cancelled: false,
@@ -97,35 +113,38 @@ impl Default for World {
 }
 
 impl World {
-    pub fn begin(&mut self, cycles: Vec<CycleSpec>) {
+    /// A call begins, which has until then; for a run, of this cycle.
+    pub fn begin(&mut self, cycles: Vec<CycleSpec>, end: Timestamp, running: Option<&str>) {
         self.pending = None;
+        self.begin_call(Some(end));
+        let now = self.clock.now;
         for spec in cycles {
             self.cycles.entry(spec.name).or_insert(Cycle {
-                state: cycle::State::Idle(NOW.saturating_add(spec.interval)),
+                state: cycle::State::Idle(now.saturating_add(spec.interval)),
                 interval: spec.interval,
                 timeout: spec.timeout,
                 added: false,
                 triggers: 0,
             });
         }
+        if let Some(cycle) = running.and_then(|name| self.cycles.get_mut(name))
+            && let cycle::State::Idle(_) = cycle.state
+        {
+            cycle.state = cycle::State::Running(now);
+        }
     }
 
     pub fn finish(&mut self, succeeded: bool) {
+        for cycle in self.cycles.values_mut() {
+            if let cycle::State::Running(since) = cycle.state {
+                cycle.state = cycle::State::Idle(since.saturating_add(cycle.interval));
+            }
+        }
         if let Some(data) = self.pending.take().filter(|_| succeeded) {
             self.saved = Some(Saved { data, version: self.version.clone() });
         }
         self.was_cancelled = std::mem::take(&mut self.cancelled);
         self.waiting.clear();
-    }
-
-    /// Takes the world apart from its borrow, since who is woken may look at it.
-    pub fn cancel(world: &Rc<RefCell<World>>) {
-        let waiting = {
-            let mut world = world.borrow_mut();
-            world.cancelled = true;
-            std::mem::take(&mut world.waiting)
-        };
-        waiting.into_iter().for_each(Waker::wake);
     }
 
     pub fn poll_cancelled(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -165,6 +184,14 @@ impl World {
         Ok(&mut self.orders)
     }
 
+    /// The next number of a sequence that is evenly spread (SplitMix64).
+    pub fn random(&mut self) -> u64 {
+        self.seed = self.seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.seed ^ (self.seed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
     pub fn cycle(&mut self, name: &str) -> Result<&mut Cycle> {
         self.cycles
             .get_mut(name)
@@ -182,7 +209,20 @@ impl World {
             return Err(Error::of(Kind::TooLarge, format!("add cycle {name:?}: too many cycles")));
         }
         let interval = interval(every)?;
-        let state = cycle::State::Idle(NOW.saturating_add(interval));
+        if timeout.is_zero() {
+            let message = format!("add cycle {name:?}: a timeout of zero ends every run");
+            return Err(Error::of(Kind::Invalid, message));
+        }
+        let well_formed = name.starts_with(|first: char| first.is_ascii_lowercase())
+            && name.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-'));
+        if !well_formed || name.len() > NAME_BYTES_MAX {
+            let message = format!(
+                "add cycle {name:?}: a name has lower-case letters, digits and hyphens, begins with \
+                 a letter and has at most {NAME_BYTES_MAX} bytes"
+            );
+            return Err(Error::of(Kind::Invalid, message));
+        }
+        let state = cycle::State::Idle(self.clock.now);
         let cycle = Cycle { state, interval, timeout, added: true, triggers: 0 };
         self.cycles.insert(name.to_owned(), cycle);
         Ok(())
@@ -200,8 +240,9 @@ impl World {
 
 /// As the host takes intervals.
 pub(crate) fn interval(interval: Duration) -> Result<Duration> {
-    if interval < Duration::from_millis(1) {
-        return Err(Error::of(Kind::Invalid, format!("interval {interval:?}: shorter than 1ms")));
+    if interval < INTERVAL_MIN || interval > INTERVAL_MAX {
+        let message = format!("interval {interval:?}: not within 1 ms and ten years");
+        return Err(Error::of(Kind::Invalid, message));
     }
     Ok(interval)
 }

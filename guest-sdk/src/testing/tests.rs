@@ -3,9 +3,11 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
+use prost::Message;
+
 use super::*;
 use crate::prelude::*;
-use crate::transport::Code;
+use crate::transport::{Code, Status};
 
 /// Does what the setting says.
 #[derive(Settings)]
@@ -30,6 +32,10 @@ impl Chore for Acts {
     async fn run(&mut self, tick: Tick) -> Result<()> {
         match self.what.as_str() {
             "wait" => std::future::pending().await,
+            "sleep" => {
+                time::sleep(Duration::from_secs(60)).await;
+                Ok(())
+            }
             "save" => state::save_text(tick.iteration).await,
             "save and fail" => {
                 state::save_text(tick.iteration).await?;
@@ -49,6 +55,22 @@ impl Chore for Stubborn {
     async fn run(&mut self, _: Tick) -> Result<()> {
         cycle::cancelled().await;
         std::future::pending().await
+    }
+}
+
+/// Takes longer to open than a peer waits.
+#[derive(Settings)]
+struct Sleepy;
+
+#[chore(interval = "1m", timeout = "1s")]
+impl Chore for Sleepy {
+    async fn open(&mut self, _: OpenReason) -> Result<()> {
+        time::sleep(Duration::from_secs(61)).await;
+        Ok(())
+    }
+
+    async fn run(&mut self, _: Tick) -> Result<()> {
+        Ok(())
     }
 }
 
@@ -132,6 +154,128 @@ fn nodes_are_up_down_silent_or_unknown() {
     }
     let world = World::new().node_down(down).deny("kademlia");
     assert_eq!(world.block_on(dialled(down)).err().map(|err| err.kind()), Some(Kind::Denied));
+    let world = World::new().node_silent(silent);
+    let began = world.now();
+    assert!(world.block_on(dialled(silent)).is_err());
+    assert_eq!(world.now().saturating_since(began), Duration::from_secs(1), "its timeout");
+}
+
+/// The outcome of a run of one that waits so long, and what time it then is, in seconds.
+fn waited<C: Chore>(world: World) -> (Result<(), Kind>, u64) {
+    let began = world.now();
+    let outcome = world.run::<C>(tick()).map_err(|err| err.kind());
+    (outcome, world.now().saturating_since(began).as_secs())
+}
+
+#[test]
+fn time_passes_when_everybody_waits() {
+    let world = |what| World::new().setting("what", what);
+    let minute = Duration::from_secs(60);
+    // The hour is that of the tick.
+    for (world, wanted) in [
+        (world("nothing"), (Ok(()), 0)),
+        (world("sleep"), (Ok(()), 60)),
+        (world("sleep").timeout(minute / 2), (Err(Kind::Cancelled), 30)),
+        (world("wait"), (Err(Kind::Cancelled), 3_600)),
+    ] {
+        assert_eq!(waited::<Acts>(world), wanted);
+    }
+    // And the ten seconds those that a peer leaves it.
+    assert_eq!(waited::<Stubborn>(World::new()), (Err(Kind::TimedOut), 3_600));
+    let world = world("wait");
+    world.cancel();
+    assert_eq!(waited::<Acts>(world), (Err(Kind::Cancelled), 0));
+    let world = World::new();
+    let outcome = world.open::<Sleepy>(OpenReason::Loaded).map_err(|err| err.kind());
+    assert_eq!(outcome, Err(Kind::Cancelled), "open has a minute");
+}
+
+#[test]
+fn who_sleeps_less_wakes_up_first() {
+    let world = World::new();
+    let order = world.block_on(async {
+        let order = std::cell::RefCell::new(Vec::new());
+        let sleep = async |seconds| {
+            time::sleep(Duration::from_secs(seconds)).await;
+            order.borrow_mut().push(seconds);
+        };
+        let dropped = time::timeout(Duration::from_secs(4), sleep(60));
+        let (_, _, dropped) = futures::join!(sleep(7), sleep(3), dropped);
+        assert_eq!(dropped.map_err(|err| err.kind()), Err(Kind::TimedOut));
+        Ok(order.into_inner())
+    });
+    assert_eq!(order, Ok(vec![3, 7]));
+    assert_eq!(world.now().saturating_since(tick().due), Duration::from_secs(7));
+}
+
+#[test]
+fn who_sleeps_with_a_transaction_is_waited_for() {
+    let world = World::new();
+    world.script("CREATE TABLE t (k)").unwrap();
+    for (seconds, wanted) in [(20, Ok(1)), (40, Err(Kind::Conflict))] {
+        let found = world.block_on(async {
+            let transaction = sql::begin().await?;
+            let commit = async {
+                time::sleep(Duration::from_secs(seconds)).await;
+                transaction.commit().await
+            };
+            let (inserted, committed) =
+                futures::join!(sql::execute("INSERT INTO t VALUES (1)", params![]), commit);
+            committed?;
+            Ok(inserted.map_err(|err| err.kind()))
+        });
+        assert_eq!(found, Ok(wanted), "{seconds} s");
+    }
+}
+
+#[test]
+fn a_seed_says_what_chance_does() {
+    let drawn = |seed| {
+        World::new().seed(seed).within(|| {
+            let mut bytes = [0; 11];
+            random::fill(&mut bytes);
+            let mut items: Vec<u8> = (0..20).collect();
+            random::shuffle(&mut items);
+            assert!(items != (0..20).collect::<Vec<_>>());
+            (random::u64(), bytes, items)
+        })
+    };
+    assert_eq!(drawn(1), drawn(1));
+    assert_ne!(drawn(1), drawn(2));
+    for (end, wanted) in [(0, 0), (1, 0)] {
+        assert_eq!(World::new().within(|| random::below(end)), wanted);
+    }
+}
+
+#[test]
+fn what_a_test_makes_fail_fails() {
+    let world = World::new().unsent(NodeId::fake(1), 1).fails("sql.execute", Kind::Unavailable);
+    let world = world.fails_once("orders.count-unsent", Kind::TimedOut);
+    let world = world.fails_once("sql.commit", Kind::Conflict);
+    let found = world.block_on(async {
+        let kind = |err: Error| err.kind();
+        let counted = [orders::count_unsent().await, orders::count_unsent().await];
+        let executed = [sql::execute("SELECT 1", params![]).await.map_err(kind); 1];
+        let transaction = sql::begin().await?;
+        let within = transaction.execute("SELECT 1", params![]).await.map_err(kind);
+        let committed = [transaction.commit().await, sql::begin().await?.commit().await];
+        Ok((
+            counted.map(|it| it.map_err(kind).map(|all| all.len())),
+            executed,
+            within,
+            committed.map(|it| it.map_err(kind)),
+        ))
+    });
+    let (counted, executed, within, committed) = found.unwrap();
+    assert_eq!(counted, [Err(Kind::TimedOut), Ok(1)]);
+    assert_eq!((executed, within), ([Err(Kind::Unavailable)], Err(Kind::Unavailable)));
+    assert_eq!(committed, [Err(Kind::Conflict), Ok(())]);
+}
+
+#[test]
+#[should_panic(expected = "no call \"sql.exec\" can fail; these can:")]
+fn what_cannot_fail_is_named() {
+    let _ = World::new().fails("sql.exec", Kind::Internal);
 }
 
 /// Answers each message, and fails at "bad".
@@ -180,6 +324,62 @@ fn a_stream_gives_what_came_before_the_error() {
         Ok((read, end))
     });
     assert_eq!(found, Ok((vec![b"a".to_vec(), b"b".to_vec()], Some(Code::INVALID_ARGUMENT))));
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Ping {
+    #[prost(uint64, tag = "1")]
+    number: u64,
+    #[prost(bytes = "vec", tag = "2")]
+    ballast: Vec<u8>,
+}
+
+impl Ping {
+    fn new(number: u64, ballast: usize) -> Ping {
+        Ping { number, ballast: vec![0; ballast] }
+    }
+}
+
+const PING: &str = "/ping.Ping/Ping";
+
+#[test]
+fn calls_speak_messages() {
+    const TOO_LARGE: usize = transport::MESSAGE_BYTES_MAX;
+    let world = World::new()
+        .answers(NodeId::fake(1), PING, |ping: Ping| match ping.number {
+            0 => Err(Status::new(Code::OUT_OF_RANGE, "not 0")),
+            9 => Ok(Ping::new(9, TOO_LARGE)),
+            number => Ok(Ping::new(number + 1, 0)),
+        })
+        .answers(NodeId::fake(1), "/ping.Ping/Text", |_: Ping| Ok("no ping".to_owned()));
+    let ask = |method, ping: Ping| {
+        world.block_on(async {
+            let connection = dialled(NodeId::fake(1)).await?;
+            let once = connection.call::<Ping, Ping>(method, &ping).await;
+            let (mut requests, mut responses) = connection.call_stream(method).await;
+            let sent = requests.send(&ping).await;
+            drop(requests);
+            let streamed: Result<Option<Ping>, Status> = responses.next().await;
+            let end = responses.next().await;
+            if streamed.is_ok() {
+                assert_eq!((sent, end), (Ok(()), Ok(None)));
+            }
+            assert_eq!(streamed, once.clone().map(Some));
+            Ok(once.map(|ping| ping.number).map_err(|status| (status.code, status.message)))
+        })
+    };
+    assert_eq!(ask(PING, Ping::new(1, 0)), Ok(Ok(2)));
+    for (method, ping, code, said) in [
+        (PING, Ping::new(0, 0), Code::OUT_OF_RANGE, "not 0"),
+        (PING, Ping::new(1, TOO_LARGE), Code::RESOURCE_EXHAUSTED, "a message has 4194"),
+        (PING, Ping::new(9, 0), Code::OUT_OF_RANGE, "a message has 4194"),
+        ("/ping.Ping/Text", Ping::new(1, 0), Code::INTERNAL, "9 bytes are no Ping: failed to"),
+        ("/ping.Ping/Pong", Ping::new(1, 0), Code::UNIMPLEMENTED, "the node has no method"),
+    ] {
+        let (found, message) = ask(method, ping).expect("is dialled").expect_err(said);
+        assert_eq!(found, code, "{message}");
+        assert!(message.starts_with(said), "{message}");
+    }
 }
 
 #[test]

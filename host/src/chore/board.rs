@@ -5,7 +5,7 @@
 mod guest;
 mod handover;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
@@ -66,6 +66,8 @@ pub struct Board {
 
 struct Inner {
     cycles: BTreeMap<String, Entry>,
+    /// Those of the descriptor, which the chore cannot remove.
+    declared: BTreeSet<String>,
     /// For cycles that the chore adds itself.
     template: Schedule,
     /// What the machines asked for and the actor has not done yet.
@@ -93,6 +95,13 @@ struct Entry {
     askers: Vec<String>,
 }
 
+impl Entry {
+    /// False for one that was removed and has no run in progress: it is forgotten at the next look.
+    fn is_there(&self) -> bool {
+        !(self.removed && self.stopped)
+    }
+}
+
 impl Board {
     pub fn new(spec: &Spec, now: Timestamp) -> Board {
         Board::of(spec, spec.remembered.clone(), now)
@@ -101,6 +110,7 @@ impl Board {
     fn of(spec: &Spec, remembered: HashMap<String, Remembered>, now: Timestamp) -> Board {
         let mut inner = Inner {
             cycles: BTreeMap::new(),
+            declared: spec.schedules.iter().map(|(name, _)| name.clone()).collect(),
             template: spec.added_schedule.clone(),
             steps: Vec::new(),
             waiters: HashMap::new(),
@@ -127,7 +137,7 @@ impl Board {
         for name in names {
             inner.step(&name, now, Input::Time);
         }
-        inner.cycles.retain(|_, entry| !(entry.removed && entry.stopped));
+        inner.cycles.retain(|_, entry| entry.is_there());
         let wake = inner.cycles.values().filter_map(|entry| entry.cycle.wake_at(now)).min();
         (std::mem::take(&mut inner.steps), wake)
     }

@@ -69,12 +69,14 @@ impl WasiView for Granted {
 pub fn bare_linker(engine: &Engine) -> wasmtime::Result<Linker<Bare>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    capability::clocks::add_to_linker(&mut linker)?;
     Ok(linker)
 }
 
 pub fn linker(engine: &Engine) -> wasmtime::Result<Linker<Granted>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    capability::clocks::add_to_linker(&mut linker)?;
     capability::log::add_to_linker(&mut linker, |granted: &mut Granted| {
         capability::log::View(&mut granted.contexts.log)
     })?;

@@ -6,8 +6,10 @@
 use chore_proto::{SETTLEMENT_METHOD, SettlementRequest, SettlementResponse, SettlementStatus};
 use chore_sdk::orders::{ArchiveRequest, Status};
 use chore_sdk::prelude::*;
-use chore_sdk::transport::{Requests, Responses};
-use prost::Message;
+use chore_sdk::transport::{MessageRequests, MessageResponses};
+
+type Requests = MessageRequests<SettlementRequest>;
+type Responses = MessageResponses<SettlementResponse>;
 
 /// Answers that are archived together.
 const BATCH: usize = 500;
@@ -16,7 +18,7 @@ const BATCH: usize = 500;
 #[derive(Settings)]
 pub struct Settle {
     /// How long connecting to a satellite may take.
-    #[setting(default = "60s", max = "5m")]
+    #[setting(default = "60s", min = "1s", max = "5m")]
     dial_timeout: Duration,
 }
 
@@ -62,7 +64,7 @@ impl Settle {
             .context("find satellite")?;
         let dialled = transport::dial_node(node, self.dial_timeout).await;
         let connection = dialled.context("dial satellite")?;
-        let (requests, responses) = connection.stream(SETTLEMENT_METHOD).await;
+        let (requests, responses) = connection.call_stream(SETTLEMENT_METHOD).await;
         // At the same time: a satellite may read no more before its answers are read.
         let both = futures::join!(send(satellite, requests), receive(satellite, responses));
         let settled = both.1?;
@@ -81,7 +83,7 @@ async fn send(satellite: NodeId, mut requests: Requests) -> Result<()> {
             limit: info.limit,
             order: info.order,
         };
-        if requests.send(request.encode_to_vec()).await.is_err() {
+        if requests.send(&request).await.is_err() {
             // The satellite reads no more; its answers say why.
             break;
         }
@@ -93,7 +95,7 @@ async fn send(satellite: NodeId, mut requests: Requests) -> Result<()> {
 async fn receive(satellite: NodeId, mut responses: Responses) -> Result<usize> {
     let (mut batch, mut settled) = (Vec::new(), 0);
     let ended = loop {
-        match next(&mut responses).await {
+        match responses.next().await.context("settle") {
             Ok(Some(answer)) => batch.extend(verdict(satellite, answer)),
             Ok(None) => break Ok(()),
             Err(err) => break Err(err),
@@ -104,16 +106,6 @@ async fn receive(satellite: NodeId, mut responses: Responses) -> Result<usize> {
     };
     settled += archive(&mut batch).await?;
     ended.map(|()| settled)
-}
-
-/// `None` when the satellite is done.
-async fn next(responses: &mut Responses) -> Result<Option<SettlementResponse>> {
-    let Some(bytes) = responses.next().await.context("settle")? else {
-        return Ok(None);
-    };
-    SettlementResponse::decode(&bytes[..])
-        .map(Some)
-        .context("read answer")
 }
 
 /// What to archive for an answer; nothing if it is neither yes nor no.
@@ -144,62 +136,52 @@ chore_sdk::export!(Settle);
 
 #[cfg(test)]
 mod tests {
-    use chore_sdk::testing::{Call, World, tick};
-    use chore_sdk::transport;
+    use chore_sdk::testing::{World, tick};
 
     use super::*;
 
     const GOOD: NodeId = NodeId::fake(1);
     const DOWN: NodeId = NodeId::fake(2);
 
-    /// A satellite that accepts every order.
-    async fn accepts(mut call: Call) -> Result<(), transport::Status> {
-        assert_eq!(call.method, SETTLEMENT_METHOD);
-        while let Some(request) = call.next().await {
-            let request = SettlementRequest::decode(&request[..]).unwrap();
-            // Of a fake order: the number that its limit ends with, twice.
-            let serial_number = request.limit["limit ".len()..].repeat(2);
-            let status = SettlementStatus::Accepted.into();
-            let answer = SettlementResponse {
-                serial_number,
-                status,
-                reason: String::new(),
-            };
-            call.respond(answer.encode_to_vec()).await?;
+    /// A satellite that accepts every order. The limit of a fake one is its serial number.
+    fn accept(request: SettlementRequest) -> SettlementResponse {
+        SettlementResponse {
+            serial_number: request.limit,
+            status: SettlementStatus::Accepted.into(),
+            reason: String::new(),
         }
-        Ok(())
     }
 
-    fn world() -> World {
-        World::new().setting("dial-timeout", "60s")
+    fn world(orders: usize) -> World {
+        World::new()
+            .unsent(GOOD, orders)
+            .answers(GOOD, SETTLEMENT_METHOD, |request| Ok(accept(request)))
     }
 
     #[test]
     fn what_is_accepted_is_archived() {
-        let world = world().unsent(GOOD, 1_200).node(GOOD, accepts);
+        let world = world(1_200);
         world.run::<Settle>(tick()).unwrap();
         assert_eq!(world.unsent_orders(GOOD).len(), 0);
-        assert!(
-            world
-                .archived()
-                .iter()
-                .all(|order| order.status == Status::Accepted)
-        );
+        let archived = world.archived();
+        assert!(archived.iter().all(|it| it.status == Status::Accepted));
         assert_eq!(world.archive_calls(), [500, 500, 200]);
     }
 
     #[test]
     fn a_satellite_that_is_down_delays_no_other() {
-        let world = world()
-            .unsent(GOOD, 3)
-            .unsent(DOWN, 2)
-            .node(GOOD, accepts)
-            .node_down(DOWN);
+        let world = world(3).unsent(DOWN, 2).node_down(DOWN);
         let failed = world.run::<Settle>(tick()).unwrap_err();
         assert!(failed.to_string().contains("1 satellites"), "{failed}");
-        assert_eq!(
-            (world.archived().len(), world.unsent_orders(DOWN).len()),
-            (3, 2)
-        );
+        assert_eq!(world.archived().len(), 3);
+        assert_eq!(world.unsent_orders(DOWN).len(), 2);
+    }
+
+    #[test]
+    fn what_the_peer_cannot_archive_is_sent_again() {
+        let world = world(3).fails_once("orders.archive", Kind::Internal);
+        assert!(world.run::<Settle>(tick()).is_err());
+        world.run::<Settle>(tick()).unwrap();
+        assert_eq!(world.archived().len(), 3);
     }
 }

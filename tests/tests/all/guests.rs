@@ -159,13 +159,20 @@ async fn every_capability_that_needs_no_grant_keeps_its_contract() {
 async fn a_peer_answers_what_the_fakes_of_native_tests_answer() {
     const NAME: &str = "guest-sql-contract";
     let version = env!("CARGO_PKG_VERSION");
-    let planet = host_of(&[(NAME, &format!("[settings]\nversion = \"{version}\"\n"))]).await;
+    let config = format!(
+        "grants = [\"orders\", \"kademlia\", \"transport\"]\n[settings]\nversion = \"{version}\"\n"
+    );
+    let planet = host_of(&[(NAME, &config)]).await;
     let node = planet.node(0);
     // Each looks at what the one before left.
     for (cycle, outcome) in [
         ("statements", "succeeded"),
         ("transactions", "succeeded"),
         ("migrations", "succeeded"),
+        ("times", "succeeded"),
+        ("controls", "succeeded"),
+        ("orders", "succeeded"),
+        ("nodes", "succeeded"),
         ("saves", "succeeded"),
         ("fails", "failed: fails on purpose"),
         ("looks", "succeeded"),

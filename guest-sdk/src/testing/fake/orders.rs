@@ -2,17 +2,29 @@
 
 use std::collections::BTreeMap;
 
-use super::NOW;
+use super::World;
 use crate::orders::{AT_ONCE_MAX, ArchiveRequest, ArchivedInfo, Info, Status};
 use crate::time::Timestamp;
 use crate::{Error, Kind, NodeId, Result};
+
+/// Length of a serial number. As the host's.
+const SERIAL_BYTES: usize = 16;
+
+/// Most bytes of a limit or an order. As the host's.
+const ORDER_BYTES_MAX: usize = 32 * 1024;
+
+impl World {
+    pub fn archive(&mut self, requests: Vec<ArchiveRequest>) -> Result<Vec<Vec<u8>>> {
+        let now = self.clock.now;
+        self.orders()?.archive(requests, now)
+    }
+}
 
 #[derive(Default)]
 pub(crate) struct Orders {
     pub unsent: Vec<Info>,
     pub archived: Vec<ArchivedInfo>,
     pub archive_calls: Vec<usize>,
-    pub archive_fails: bool,
     /// Orders that were read from a stream and have reached no node.
     held_now: usize,
     pub held_max: usize,
@@ -24,11 +36,12 @@ impl Orders {
         for _ in 0..count {
             self.made += 1;
             let number = self.made.to_be_bytes();
+            let serial = [number, number].concat();
             self.unsent.push(Info {
                 satellite,
-                serial: [number, number].concat(),
-                limit: [b"limit ", &number[..]].concat(),
-                order: [b"order ", &number[..]].concat(),
+                limit: serial.clone(),
+                order: [b"order of ", &serial[..]].concat(),
+                serial,
                 expires: Timestamp::from_nanos(i64::MAX),
             });
         }
@@ -44,6 +57,17 @@ impl Orders {
     }
 
     pub fn enqueue(&mut self, info: Info) -> Result<()> {
+        if info.serial.len() != SERIAL_BYTES {
+            let message = format!(
+                "enqueue order: a serial number has {SERIAL_BYTES} bytes, this one has {}",
+                info.serial.len()
+            );
+            return Err(Error::of(Kind::Invalid, message));
+        }
+        if info.limit.len().max(info.order.len()) > ORDER_BYTES_MAX {
+            let message = format!("enqueue order: order or limit are over {ORDER_BYTES_MAX} bytes");
+            return Err(Error::of(Kind::TooLarge, message));
+        }
         let same = |other: &Info| other.satellite == info.satellite && other.serial == info.serial;
         if self.unsent.iter().any(same) || self.archived.iter().any(|other| same(&other.info)) {
             return Err(Error::of(Kind::Conflict, "enqueue order: it exists already"));
@@ -68,10 +92,11 @@ impl Orders {
         groups.into_iter().collect()
     }
 
-    pub fn archive(&mut self, requests: Vec<ArchiveRequest>) -> Result<Vec<Vec<u8>>> {
-        if self.archive_fails {
-            return Err(Error::of(Kind::Internal, "archive orders: the database is gone"));
-        }
+    pub fn archive(
+        &mut self,
+        requests: Vec<ArchiveRequest>,
+        now: Timestamp,
+    ) -> Result<Vec<Vec<u8>>> {
         if requests.len() > AT_ONCE_MAX {
             return Err(Error::of(Kind::TooLarge, "archive orders: too many at once"));
         }
@@ -89,7 +114,7 @@ impl Orders {
                     info: self.unsent.remove(at),
                     status: request.status,
                     reason: request.reason,
-                    archived: NOW,
+                    archived: now,
                 }),
                 None => missing.push(request.serial),
             }

@@ -11,6 +11,7 @@ use std::task::{Poll, Waker};
 
 use connection::{Connection, Found};
 
+use super::current;
 use crate::sql::{Row, Value};
 use crate::{Error, Kind, Result};
 
@@ -222,22 +223,30 @@ pub(crate) struct Transaction(Turn);
 
 impl Transaction {
     pub(crate) async fn execute(&self, statement: &str, values: Vec<Value>) -> Result<u64> {
+        goes_on("sql.execute")?;
         self.0.within(|connection| {
             connection.run(statement, values, false, |_| Ok(())).map(Found::changed)
         })
     }
 
     pub(crate) async fn query(&self, statement: &str, values: Vec<Value>) -> Result<Vec<Row>> {
+        goes_on("sql.query")?;
         self.0.within(|connection| collect(connection, statement, values))
     }
 
     pub(crate) async fn commit(self) -> Result<()> {
+        goes_on("sql.commit")?;
         commit(self.0.0.0.borrow_mut().connection()?)
     }
 
     pub(crate) async fn rollback(self) -> Result<()> {
-        Ok(())
+        goes_on("sql.rollback")
     }
+}
+
+/// Whether a call that has its transaction, and needs no world, goes on.
+fn goes_on(call: &str) -> Result<()> {
+    current().map_or(Ok(()), |world| world.borrow_mut().goes_on(call))
 }
 
 fn commit(connection: &mut Connection) -> Result<()> {

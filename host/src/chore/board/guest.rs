@@ -35,12 +35,14 @@ impl Board {
 
 impl Cycles for Board {
     fn list(&self) -> Vec<String> {
-        self.lock().cycles.keys().cloned().collect()
+        let inner = self.lock();
+        let there = inner.cycles.iter().filter(|(_, entry)| entry.is_there());
+        there.map(|(name, _)| name.clone()).collect()
     }
 
     fn status(&self, name: &str) -> Result<Doing, Refusal> {
         let inner = self.lock();
-        let entry = inner.cycles.get(name).ok_or(Refusal::NotFound)?;
+        let entry = inner.cycles.get(name).filter(|it| it.is_there()).ok_or(Refusal::NotFound)?;
         Ok(match entry.cycle.state() {
             State::Running { since, .. } => Doing::Running(since.as_nanos()),
             State::Paused => Doing::Paused,
@@ -85,7 +87,7 @@ impl Cycles for Board {
             return Err(Refusal::Invalid("a timeout of zero ends every run".into()));
         }
         let mut inner = self.lock();
-        if inner.cycles.contains_key(name) {
+        if inner.cycles.get(name).is_some_and(|entry| entry.is_there()) {
             return Err(Refusal::Exists);
         }
         if inner.cycles.len() >= CYCLES_MAX {
@@ -107,8 +109,11 @@ impl Cycles for Board {
 
     fn remove(&self, name: &str) -> Result<(), Refusal> {
         let mut inner = self.lock();
-        if !inner.cycles.contains_key(name) {
+        if !inner.cycles.get(name).is_some_and(|entry| entry.is_there()) {
             return Err(Refusal::NotFound);
+        }
+        if inner.declared.contains(name) {
+            return Err(Refusal::Invalid("the chore declares it".into()));
         }
         inner.remove(name, Timestamp::now());
         self.changed.notify_one();

@@ -63,9 +63,8 @@ impl Board {
         let now = Timestamp::now();
         let mut inner = self.lock();
         let mut staged = staged.lock();
-        let there = |entry: &Entry| !(entry.removed && entry.stopped);
-        staged.cycles.retain(|_, entry| there(entry));
-        inner.cycles.retain(|_, entry| there(entry));
+        staged.cycles.retain(|_, entry| entry.is_there());
+        inner.cycles.retain(|_, entry| entry.is_there());
         let names: BTreeSet<String> = inner.cycles.keys().cloned().collect();
         let gone = |name: &&String| other_version && !staged.cycles.contains_key(*name);
         for gone in names.iter().filter(gone) {
@@ -89,6 +88,7 @@ impl Board {
             }
         }
         inner.template = staged.template.clone();
+        inner.declared = std::mem::take(&mut staged.declared);
         inner.urgent = true;
         if inner.stopping {
             inner.step_all(now, &Control::Stop);

@@ -13,49 +13,52 @@ struct BenchCalls {
     node: Option<String>,
 }
 
-#[chore(
-    cycle(name = "empty", help = "does nothing", interval = "1h", timeout = "1m"),
-    cycle(name = "count", help = "counts a metric", interval = "1h", timeout = "1m"),
-    cycle(name = "setting", help = "reads a setting", interval = "1h", timeout = "1m"),
-    cycle(name = "find-node", help = "asks where a node is", interval = "1h", timeout = "1m"),
-    cycle(name = "load", help = "loads its state", interval = "1h", timeout = "1m"),
-    cycle(name = "stream", help = "reads a stream of orders", interval = "1h", timeout = "1m")
-)]
+#[chore]
 impl Chore for BenchCalls {
-    async fn run(&mut self, tick: Tick) -> Result<()> {
-        match tick.cycle.as_str() {
-            "empty" => {}
-            "count" => (0..self.calls).for_each(|_| metrics::count("calls_total", &[], 1)),
-            "setting" => {
-                for _ in 0..self.calls {
-                    std::hint::black_box(chore_sdk::settings::get("calls"));
-                }
-            }
-            "find-node" => {
-                let node = self.node()?;
-                for _ in 0..self.calls {
-                    kademlia::find_node(node).await?;
-                }
-            }
-            "load" => {
-                for _ in 0..self.calls {
-                    state::load().await?;
-                }
-            }
-            "stream" => self.stream().await?,
-            other => bail!("no cycle {other}"),
+    /// Does nothing.
+    #[cycle(interval = "1h", timeout = "1m")]
+    async fn empty(&mut self, _: Tick) -> Result<()> {
+        Ok(())
+    }
+
+    /// Counts a metric.
+    #[cycle(interval = "1h", timeout = "1m")]
+    async fn count(&mut self, _: Tick) -> Result<()> {
+        (0..self.calls).for_each(|_| metrics::count("calls_total", &[], 1));
+        Ok(())
+    }
+
+    /// Reads a setting.
+    #[cycle(interval = "1h", timeout = "1m")]
+    async fn setting(&mut self, _: Tick) -> Result<()> {
+        for _ in 0..self.calls {
+            std::hint::black_box(chore_sdk::settings::get("calls"));
         }
         Ok(())
     }
-}
 
-impl BenchCalls {
-    fn node(&self) -> Result<NodeId> {
-        self.node.as_deref().context("the setting \"node\" is missing")?.parse()
+    /// Asks where a node is.
+    #[cycle(interval = "1h", timeout = "1m")]
+    async fn find_node(&mut self, _: Tick) -> Result<()> {
+        let node = self.node()?;
+        for _ in 0..self.calls {
+            kademlia::find_node(node).await?;
+        }
+        Ok(())
+    }
+
+    /// Loads its state.
+    #[cycle(interval = "1h", timeout = "1m")]
+    async fn load(&mut self, _: Tick) -> Result<()> {
+        for _ in 0..self.calls {
+            state::load().await?;
+        }
+        Ok(())
     }
 
     /// Reads as many orders as asked for, from the beginning again when all were read.
-    async fn stream(&self) -> Result<()> {
+    #[cycle(interval = "1h", timeout = "1m")]
+    async fn stream(&mut self, _: Tick) -> Result<()> {
         let node = self.node()?;
         let mut left = self.calls;
         while left > 0 {
@@ -69,6 +72,12 @@ impl BenchCalls {
             }
         }
         Ok(())
+    }
+}
+
+impl BenchCalls {
+    fn node(&self) -> Result<NodeId> {
+        self.node.as_deref().context("the setting \"node\" is missing")?.parse()
     }
 }
 
