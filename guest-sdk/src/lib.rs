@@ -296,5 +296,6 @@ struct Readme;
 
 /// And those in the authors' guide.
 #[cfg(doctest)]
-#[doc = include_str!("../../docs/writing-chores.md")]
+#[doc = include_str!("../../docs/tutorial.md")]
+#[doc = include_str!("../../docs/how-to.md")]
 struct Guide;

@@ -16,7 +16,7 @@ use crate::error::chain;
 use crate::grant::{self, Capability};
 use crate::manifest::{Manifest, Resolved};
 use crate::name::ChoreName;
-use crate::package::{self, LIFECYCLE_VERSION};
+use crate::package;
 use crate::registry::describe;
 use crate::runtime::Runtime;
 use crate::units::format_duration;
@@ -156,7 +156,7 @@ pub async fn examine(runtime: &Runtime, subject: Subject) -> Report {
         }
     };
     report.digest = package.digest.hex();
-    report.contract = LIFECYCLE_VERSION.to_owned();
+    report.contract = package.contract.to_string();
     report.imports.clone_from(&package.imports);
     let Some(name) = name else { return report };
     report.name = name.to_string();

@@ -7,11 +7,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::contract::{PACKAGE, VERSION, Version, advice};
 use crate::name::{ChoreName, did_you_mean, nearest, quote};
-
-/// The package of the contract, and its version.
-const PACKAGE: &str = "chore:peer/";
-const VERSION: (u64, u64, u64) = (0, 1, 0);
 
 /// What every component may import besides: its own types, and the parts of WASI 0.2 that language
 /// runtimes need. They are linked without any access to files or the network.
@@ -20,6 +17,8 @@ const WASI_PACKAGES: [&str; 6] = ["cli", "clocks", "filesystem", "io", "random",
 
 /// And the one interface of WASI 0.3 with which a component waits.
 const WASI_0_3: &str = "clocks/monotonic-clock";
+/// What to do about a component of another WASI.
+const OTHER_WASI: &str = "build it for the target wasm32-wasip2";
 
 /// A service of the peer as a chore sees it; its name is that of its WIT interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -116,8 +115,11 @@ pub enum Refusal {
     NotOffered { chore: ChoreName, capability: Capability, hint: &'static str },
     #[error("{chore} imports {import}, which no host offers: {}", offers())]
     Unknown { chore: ChoreName, import: String },
-    #[error("{chore} imports {import}, of another version than this host has: {}", offers())]
-    Version { chore: ChoreName, import: String },
+    #[error(
+        "{chore} imports {import}, of another version than this host has: {advice}; {}",
+        offers()
+    )]
+    Version { chore: ChoreName, import: String, advice: &'static str },
 }
 
 fn names(capabilities: &[Capability]) -> String {
@@ -126,11 +128,10 @@ fn names(capabilities: &[Capability]) -> String {
 }
 
 fn offers() -> String {
-    let (major, minor, patch) = VERSION;
     let names = names(&Capability::ALL);
     let wasi = WASI_PACKAGES.join(", ");
     format!(
-        "it offers {names} of {PACKAGE}*@{major}.{minor}.{patch}, {wasi} of wasi@0.2, and {WASI_0_3} of wasi@0.3.0"
+        "it offers {names} of {PACKAGE}*@{VERSION}, {wasi} of wasi@0.2, and {WASI_0_3} of wasi@0.3.0"
     )
 }
 
@@ -170,7 +171,9 @@ pub fn weigh(
             Import::Capability(capability) => {
                 wanted.insert(capability);
             }
-            Import::OtherVersion => refusals.push(Refusal::Version { chore, import: quoted() }),
+            Import::OtherVersion(advice) => {
+                refusals.push(Refusal::Version { chore, import: quoted(), advice });
+            }
             Import::Unknown => refusals.push(Refusal::Unknown { chore, import: quoted() }),
         }
     }
@@ -207,45 +210,38 @@ enum Import {
     /// Needs no grant.
     Plain,
     Capability(Capability),
-    OtherVersion,
+    /// And what to do about it.
+    OtherVersion(&'static str),
     Unknown,
 }
 
 fn classify(import: &str) -> Import {
     let Some((path, version)) = import.split_once('@') else { return Import::Unknown };
-    let numbers = version_numbers(version);
+    let found = Version::parse(version);
     if let Some(interface) = path.strip_prefix("wasi:") {
         let package = interface.split('/').next().unwrap_or_default();
-        return match numbers {
+        return match found {
             _ if !WASI_PACKAGES.contains(&package) => Import::Unknown,
-            Some((0, 2, _)) => Import::Plain,
-            Some((0, 3, 0)) if interface == WASI_0_3 => Import::Plain,
-            _ => Import::OtherVersion,
+            Some(Version { major: 0, minor: 2, .. }) => Import::Plain,
+            Some(Version { major: 0, minor: 3, patch: 0 }) if interface == WASI_0_3 => {
+                Import::Plain
+            }
+            _ => Import::OtherVersion(OTHER_WASI),
         };
     }
     let Some(interface) = path.strip_prefix(PACKAGE) else { return Import::Unknown };
-    let known = interface == TYPES || interface.parse::<Capability>().is_ok();
-    let (major, minor, patch) = VERSION;
-    match numbers {
-        // Before 1.0 a minor version may break; a later patch may have what this host has not.
-        Some(found) if (found.0, found.1) == (major, minor) && found.2 <= patch => {
-            match interface.parse() {
-                Ok(capability) => Import::Capability(capability),
-                Err(_) if interface == TYPES => Import::Plain,
-                Err(_) => Import::Unknown,
-            }
+    let capability = interface.parse();
+    let is_known = capability.is_ok() || interface == TYPES;
+    match (found, capability) {
+        // Whether it has the functions that are imported, the linker finds out.
+        (Some(found), Ok(capability)) if found.goes_with(VERSION) => Import::Capability(capability),
+        (Some(found), _) if found.goes_with(VERSION) && is_known => Import::Plain,
+        (Some(found), _) if is_known || found > VERSION => {
+            Import::OtherVersion(advice(Some(found)))
         }
-        Some(found) if known || found > VERSION => Import::OtherVersion,
-        None if known => Import::OtherVersion,
+        (None, _) if is_known => Import::OtherVersion(advice(None)),
         _ => Import::Unknown,
     }
-}
-
-/// Not of pre-releases: those fit nothing but themselves.
-fn version_numbers(version: &str) -> Option<(u64, u64, u64)> {
-    let mut parts = version.split('.').map(|part| part.parse().ok());
-    let numbers = (parts.next()??, parts.next()??, parts.next()??);
-    parts.next().is_none().then_some(numbers)
 }
 
 #[cfg(test)]
@@ -294,6 +290,7 @@ mod tests {
             ),
             (&["chore:peer/log@0.1.0"], ALL, ALL, &names[..1]),
             (&["chore:peer/orders@0.1.0"], ALL, ALL, &["orders".to_owned()]),
+            (&["chore:peer/orders@0.1.9"], ALL, ALL, &["orders".to_owned()]),
         ] {
             assert_eq!(check(imports, granted, offered).unwrap(), expected);
         }
@@ -353,7 +350,9 @@ mod tests {
                 "chore:peer/orders@0.2.0",
                 "\"chore:peer/orders@0.2.0\", of another version than this",
             ),
-            ("chore:peer/orders@0.1.1", "of another version"),
+            ("chore:peer/orders@0.2.0", "it needs a newer host"),
+            ("chore:peer/orders@0.0.9", "rebuild it with a newer SDK"),
+            ("chore:peer/disk@0.1.1", "it needs a newer host"),
             ("chore:peer/orders@1.1.0", "of another version"),
             ("chore:peer/orders@0.1.0-draft", "of another version"),
             ("chore:peer/orders@0.1", "of another version"),

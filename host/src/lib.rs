@@ -11,7 +11,7 @@
 //! floor 3  runtime
 //! floor 2  bindings capability
 //! floor 1  identity signing order_stream transport kademlia database orders sql memory trust settlement intake uplink meters components ledger
-//! floor 0  error cycle plan package grant manifest config descriptor status limits name units clock node_id history record why tidy
+//! floor 0  error contract cycle plan package grant manifest config descriptor status limits name units clock node_id history record why tidy
 //! ```
 
 pub mod bindings;
@@ -22,6 +22,7 @@ pub mod cli;
 pub mod clock;
 pub mod components;
 pub mod config;
+pub mod contract;
 pub mod control;
 pub mod cycle;
 pub mod database;

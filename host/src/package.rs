@@ -13,14 +13,13 @@ use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use wasmparser::{Chunk, Parser, Payload};
 
+use crate::contract::{VERSION, Version, advice};
 use crate::limits::{COMPONENT_BYTES_MAX, COMPONENT_NAMES_MAX, COMPONENT_SECTIONS_MAX};
 use crate::name::{cut, quote};
 use crate::units::hex;
 
 /// The interface that makes a component a chore.
 const LIFECYCLE: &str = "chore:peer/lifecycle";
-/// The version of the contract that every component has that is loaded.
-pub const LIFECYCLE_VERSION: &str = "0.1.0";
 
 /// The first bytes of every wasm file, and the four that follow in a module and in a component.
 const MAGIC: &[u8; 4] = b"\0asm";
@@ -59,12 +58,10 @@ pub enum Error {
     TooMany { what: &'static str, max: usize },
     #[error(
         "the component is of another world: it exports {exports}, and a chore exports \
-         {LIFECYCLE}@{LIFECYCLE_VERSION}"
+         {LIFECYCLE}@{VERSION}"
     )]
     OtherWorld { exports: String },
-    #[error(
-        "the component exports {LIFECYCLE}@{found}, and this host runs {LIFECYCLE_VERSION}: {advice}"
-    )]
+    #[error("the component exports {LIFECYCLE}@{found}, and this host runs {VERSION}: {advice}")]
     OtherVersion { found: String, advice: &'static str },
 }
 
@@ -144,6 +141,8 @@ pub struct Package {
     pub digest: Digest,
     /// In bytes.
     pub size: usize,
+    /// The version of the contract that it was built for.
+    pub contract: Version,
     /// As the component has them, such as "chore:peer/orders@0.1.0".
     pub imports: Vec<String>,
     pub exports: Vec<String>,
@@ -163,8 +162,8 @@ pub fn verify(bytes: &[u8]) -> Result<Package, Error> {
     }
     check_header(bytes)?;
     let Names { imports, exports } = names(bytes)?;
-    check_world(&exports)?;
-    Ok(Package { digest: Digest::of(bytes), size: bytes.len(), imports, exports })
+    let contract = contract(&exports)?;
+    Ok(Package { digest: Digest::of(bytes), size: bytes.len(), contract, imports, exports })
 }
 
 fn check_header(bytes: &[u8]) -> Result<(), Error> {
@@ -279,22 +278,17 @@ fn malformed(err: wasmparser::BinaryReaderError) -> Error {
     Error::Malformed { offset: err.offset(), reason: cut(err.message()) }
 }
 
-fn check_world(exports: &[String]) -> Result<(), Error> {
+/// The version of its lifecycle, if it goes with this host's.
+fn contract(exports: &[String]) -> Result<Version, Error> {
     let versions =
         exports.iter().filter_map(|export| export.strip_prefix(LIFECYCLE)?.strip_prefix('@'));
     let versions: Vec<&str> = versions.collect();
-    if versions.contains(&LIFECYCLE_VERSION) {
-        return Ok(());
+    let mut parsed = versions.iter().filter_map(|version| Version::parse(version));
+    if let Some(version) = parsed.find(|version| version.goes_with(VERSION)) {
+        return Ok(version);
     }
     if let Some(found) = versions.first() {
-        let numbers = |version: &str| {
-            let parts: Vec<u64> = version.split('.').map_while(|part| part.parse().ok()).collect();
-            parts
-        };
-        let advice = match numbers(found) > numbers(LIFECYCLE_VERSION) {
-            true => "it needs a newer host",
-            false => "rebuild it with a newer SDK",
-        };
+        let advice = advice(Version::parse(found));
         return Err(Error::OtherVersion { found: cut(found), advice });
     }
     let named: Vec<String> =

@@ -7,7 +7,8 @@ use std::sync::OnceLock;
 /// What components are compiled for.
 const TARGET: &str = "wasm32-wasip2";
 
-fn workspace() -> PathBuf {
+/// The root of this repository.
+pub fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().expect("a workspace")
 }
 

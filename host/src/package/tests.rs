@@ -70,6 +70,18 @@ fn a_chore_is_read() {
     assert_eq!(package.imports, imports);
     assert_eq!(package.exports, ["chore:peer/lifecycle@0.1.0", "more"]);
     assert_eq!((package.size, package.digest), (bytes.len(), Digest::of(&bytes)));
+    assert_eq!(package.contract, VERSION);
+}
+
+#[test]
+fn a_compatible_version_is_taken_and_told() {
+    for (names, expected) in [
+        (&["chore:peer/lifecycle@0.1.12"][..], "0.1.12"),
+        (&["chore:peer/lifecycle@0.2.0", "chore:peer/lifecycle@0.1.0"], "0.1.0"),
+    ] {
+        let package = verify(&[head(), exports(names)].concat()).unwrap();
+        assert_eq!(package.contract.to_string(), expected);
+    }
 }
 
 #[test]
@@ -139,7 +151,8 @@ fn what_is_no_chore_is_named() {
             exporting(&["chore:peer/lifecycle@0.2.0"]),
             "lifecycle@0.2.0, and this host runs 0.1.0: it needs a newer host",
         ),
-        (exporting(&["chore:peer/lifecycle@0.1.12"]), "it needs a newer host"),
+        (exporting(&["chore:peer/lifecycle@1.0.0"]), "it needs a newer host"),
+        (exporting(&["chore:peer/lifecycle@0.1.0-draft"]), "rebuild it with a newer SDK"),
         (exporting(&["chore:peer/lifecycle@0.0.9"]), "rebuild it with a newer SDK"),
         (exporting(&["\x1b[31m"]), "exports \"\\u{1b}[31m\""),
         ([head(), section(10, &[1, 9])].concat(), "is malformed at byte"),

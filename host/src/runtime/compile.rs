@@ -8,13 +8,14 @@ use wasmtime::component::Component;
 use wasmtime::component::types::ComponentItem;
 
 use crate::bindings::ChorePre;
+use crate::contract::{NEWER, PACKAGE, VERSION, Version};
 use crate::error::chain;
 use crate::package::Digest;
 use crate::runtime::cache::Verified;
 use crate::runtime::store::{Bare, Granted};
 use crate::runtime::{Runtime, stub};
 
-/// The export that makes a component a chore.
+/// The export that makes a component a chore. The linker takes it in any version that goes with this.
 const LIFECYCLE: &str = "chore:peer/lifecycle@0.1.0";
 
 /// Exports that may wait, so that the host can only call them if they are `async func`.
@@ -97,7 +98,7 @@ impl Program {
     fn link(runtime: &Runtime, component: &Component) -> Result<Program, Error> {
         let inner = &runtime.0;
         check_async(runtime, component)?;
-        let link = |err| Error::Link(text(err));
+        let link = |err| Error::Link(format!("{}{}", text(err), hint(runtime, component)));
         let granted = inner.linker.instantiate_pre(component).and_then(ChorePre::new);
         // To describe itself a component needs no capability, so what it imports is a trap there.
         let mut bare_linker = inner.bare_linker.clone();
@@ -128,11 +129,10 @@ fn text(err: wasmtime::Error) -> String {
 /// waits: better refused now.
 fn check_async(runtime: &Runtime, component: &Component) -> Result<(), Error> {
     let engine = &runtime.0.engine;
-    let ty = component.component_type();
-    let Some(lifecycle) = ty.get_export(engine, LIFECYCLE) else {
+    let Some((lifecycle, _)) = component.get_export(None, LIFECYCLE) else {
         return Err(Error::Link(format!("the component exports no {LIFECYCLE}: it is no chore")));
     };
-    let ComponentItem::ComponentInstance(lifecycle) = lifecycle.ty else {
+    let ComponentItem::ComponentInstance(lifecycle) = lifecycle else {
         return Err(Error::Link(format!("{LIFECYCLE} is no interface")));
     };
     for name in ASYNC_EXPORTS {
@@ -144,4 +144,19 @@ fn check_async(runtime: &Runtime, component: &Component) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+/// What to do if a component cannot be linked because it is made for a later version, which may have
+/// functions that this host lacks.
+fn hint(runtime: &Runtime, component: &Component) -> String {
+    let ty = component.component_type();
+    let names = ty.imports(&runtime.0.engine).map(|(name, _)| name);
+    let versions = names.filter_map(|name| name.strip_prefix(PACKAGE)?.split_once('@'));
+    let latest = versions.filter_map(|(_, version)| Version::parse(version)).max();
+    match latest.filter(|latest| *latest > VERSION) {
+        Some(latest) => {
+            format!(" (it is made for {PACKAGE}*@{latest}, this host has {VERSION}: {NEWER})")
+        }
+        None => String::new(),
+    }
 }

@@ -18,7 +18,7 @@ const TEMPLATES: [(&str, u64); 4] =
     [("blank", 100_000), ("sql", 200_000), ("settle", 300_000), ("periodic-report", 200_000)];
 
 /// Where crates of these tests are built: together, so that what they depend on is built once.
-fn target() -> PathBuf {
+pub fn target() -> PathBuf {
     // A program stands in target/debug.
     let program = chore_program();
     program.ancestors().nth(2).unwrap().join("authors")

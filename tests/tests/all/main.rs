@@ -5,6 +5,7 @@
 mod authors;
 mod bad_files;
 mod cache;
+mod contract;
 mod controls;
 mod faults;
 mod folder;
@@ -19,3 +20,4 @@ mod probation;
 mod reconfigure;
 mod reload;
 mod settle;
+mod tutorial;
