@@ -24,12 +24,20 @@ cargo clippy --target wasm32-wasip2 --locked -p chore-sdk "${guests[@]}" -- -D w
 step "chores and guests, built for wasm"
 cargo build --profile chore --target wasm32-wasip2 --locked "${guests[@]}"
 
-step "chores in Python"
-if ! python3 -c 'import ensurepip, venv'; then
-    apt-get update && apt-get install --yes python3-venv
+step "chores in other languages"
+missing=()
+python3 -c 'import ensurepip, venv' || missing+=(python3-venv)
+node --version && npm --version || missing+=(nodejs npm)
+if [[ ${#missing[@]} -gt 0 ]]; then
+    apt-get update && apt-get install --yes "${missing[@]}"
 fi
 for script in chores/*/build.sh; do
-    (cd "$(dirname "$script")" && python3 -m unittest)
+    folder=$(dirname "$script")
+    if [[ -e $folder/package.json ]]; then
+        (cd "$folder" && node --test)
+    else
+        (cd "$folder" && python3 -m unittest)
+    fi
     "$script"
 done
 

@@ -2,7 +2,8 @@
 
 import base58
 from wit_world import exports
-from wit_world.exports.lifecycle import (
+from wit_world.imports import log, metrics, orders, settings, state
+from wit_world.imports.types import (
     CloseReason,
     CycleSpec,
     Descriptor,
@@ -11,7 +12,6 @@ from wit_world.exports.lifecycle import (
     SettingSpec,
     Tick,
 )
-from wit_world.imports import log, metrics, orders, settings, state
 
 import report
 

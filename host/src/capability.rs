@@ -1,5 +1,6 @@
 //! What a chore may ask of its peer: one room for each WIT interface, each with the same four
-//! parts in the same order: bindings, context, view, `add_to_linker`.
+//! parts in the same order: bindings, context, view, `add_to_linker`. The synchronous twins of all
+//! share one room, `sync`, which asks the same contexts.
 //!
 //! A context is what one call of one chore owns; a view is what a host function sees of it. Every
 //! number and every byte here comes from a guest and is hostile: sizes are capped, times clamped,
@@ -15,6 +16,7 @@ pub mod settings;
 pub mod sql;
 pub mod state;
 pub mod streams;
+pub mod sync;
 pub mod transport;
 
 use std::future::Future;

@@ -56,6 +56,8 @@ pub struct Report {
     pub digest: String,
     /// Version of the contract between host and chores.
     pub contract: String,
+    /// Which of the contract's worlds: "chore" or, without async functions, "chore-sync".
+    pub world: &'static str,
     pub cycles: Vec<Cycle>,
     pub settings: Vec<Setting>,
     pub needs: Vec<Need>,
@@ -157,6 +159,7 @@ pub async fn examine(runtime: &Runtime, subject: Subject) -> Report {
     };
     report.digest = package.digest.hex();
     report.contract = package.contract.to_string();
+    report.world = package.world.name();
     report.imports.clone_from(&package.imports);
     let Some(name) = name else { return report };
     report.name = name.to_string();

@@ -10,6 +10,10 @@ use serde::{Deserialize, Serialize};
 use crate::contract::{PACKAGE, VERSION, Version, advice};
 use crate::name::{ChoreName, did_you_mean, nearest, quote};
 
+/// An interface whose functions wait has a twin for components that know no `async func`, which is
+/// the same capability.
+const TWIN: &str = "-sync";
+
 /// What every component may import besides: its own types, and the parts of WASI 0.2 that language
 /// runtimes need. They are linked without any access to files or the network.
 const TYPES: &str = "types";
@@ -72,6 +76,24 @@ impl Capability {
             | Capability::Sql
             | Capability::Metrics => true,
             Capability::Orders | Capability::Kademlia | Capability::Transport => false,
+        }
+    }
+
+    /// That of an interface, also if it is the twin.
+    fn of(interface: &str) -> Option<Capability> {
+        let Some(twin_of) = interface.strip_suffix(TWIN) else { return interface.parse().ok() };
+        twin_of.parse().ok().filter(|capability: &Capability| capability.has_twin())
+    }
+
+    fn has_twin(self) -> bool {
+        match self {
+            Capability::State
+            | Capability::Cycle
+            | Capability::Sql
+            | Capability::Orders
+            | Capability::Kademlia
+            | Capability::Transport => true,
+            Capability::Log | Capability::Settings | Capability::Metrics => false,
         }
     }
 }
@@ -230,11 +252,13 @@ fn classify(import: &str) -> Import {
         };
     }
     let Some(interface) = path.strip_prefix(PACKAGE) else { return Import::Unknown };
-    let capability = interface.parse();
-    let is_known = capability.is_ok() || interface == TYPES;
+    let capability = Capability::of(interface);
+    let is_known = capability.is_some() || interface == TYPES;
     match (found, capability) {
         // Whether it has the functions that are imported, the linker finds out.
-        (Some(found), Ok(capability)) if found.goes_with(VERSION) => Import::Capability(capability),
+        (Some(found), Some(capability)) if found.goes_with(VERSION) => {
+            Import::Capability(capability)
+        }
         (Some(found), _) if found.goes_with(VERSION) && is_known => Import::Plain,
         (Some(found), _) if is_known || found > VERSION => {
             Import::OtherVersion(advice(Some(found)))
@@ -291,6 +315,19 @@ mod tests {
             (&["chore:peer/log@0.1.0"], ALL, ALL, &names[..1]),
             (&["chore:peer/orders@0.1.0"], ALL, ALL, &["orders".to_owned()]),
             (&["chore:peer/orders@0.1.9"], ALL, ALL, &["orders".to_owned()]),
+            // The twins are what they are twins of.
+            (
+                &["chore:peer/state-sync@0.1.0", "chore:peer/orders-sync@0.1.0"],
+                ALL,
+                ALL,
+                &["state".to_owned(), "orders".to_owned()],
+            ),
+            (
+                &["chore:peer/orders-sync@0.1.0", "chore:peer/orders@0.1.0"],
+                ALL,
+                ALL,
+                &["orders".to_owned()],
+            ),
         ] {
             assert_eq!(check(imports, granted, offered).unwrap(), expected);
         }
@@ -353,6 +390,10 @@ mod tests {
             ("chore:peer/orders@0.2.0", "it needs a newer host"),
             ("chore:peer/orders@0.0.9", "rebuild it with a newer SDK"),
             ("chore:peer/disk@0.1.1", "it needs a newer host"),
+            ("chore:peer/orders-sync@0.2.0", "of another version"),
+            ("chore:peer/log-sync@0.1.0", "which no host offers"),
+            ("chore:peer/orders-sync-sync@0.1.0", "which no host offers"),
+            ("chore:peer/types-sync@0.1.0", "which no host offers"),
             ("chore:peer/orders@1.1.0", "of another version"),
             ("chore:peer/orders@0.1.0-draft", "of another version"),
             ("chore:peer/orders@0.1", "of another version"),

@@ -13,13 +13,10 @@ use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use wasmparser::{Chunk, Parser, Payload};
 
-use crate::contract::{VERSION, Version, advice};
+use crate::contract::{PACKAGE, VERSION, Version, advice};
 use crate::limits::{COMPONENT_BYTES_MAX, COMPONENT_NAMES_MAX, COMPONENT_SECTIONS_MAX};
 use crate::name::{cut, quote};
 use crate::units::hex;
-
-/// The interface that makes a component a chore.
-const LIFECYCLE: &str = "chore:peer/lifecycle";
 
 /// The first bytes of every wasm file, and the four that follow in a module and in a component.
 const MAGIC: &[u8; 4] = b"\0asm";
@@ -57,12 +54,14 @@ pub enum Error {
     #[error("the component has more than {max} {what}")]
     TooMany { what: &'static str, max: usize },
     #[error(
-        "the component is of another world: it exports {exports}, and a chore exports \
-         {LIFECYCLE}@{VERSION}"
+        "the component is of another world: it exports {exports}, and a chore exports {} or, without \
+         async functions, {}", World::Chore.lifecycle(), World::ChoreSync.lifecycle()
     )]
     OtherWorld { exports: String },
-    #[error("the component exports {LIFECYCLE}@{found}, and this host runs {VERSION}: {advice}")]
-    OtherVersion { found: String, advice: &'static str },
+    #[error(
+        "the component exports {PACKAGE}{interface}@{found}, and this host runs {VERSION}: {advice}"
+    )]
+    OtherVersion { interface: &'static str, found: String, advice: &'static str },
 }
 
 /// Text that is no digest.
@@ -135,10 +134,44 @@ impl<'de> Deserialize<'de> for Digest {
     }
 }
 
+/// The two forms of the contract, by which a component is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum World {
+    Chore,
+    /// For tools that know no `async func`.
+    ChoreSync,
+}
+
+impl World {
+    /// The preferred one first.
+    pub const ALL: [World; 2] = [World::Chore, World::ChoreSync];
+
+    /// As `wit/` has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            World::Chore => "chore",
+            World::ChoreSync => "chore-sync",
+        }
+    }
+
+    fn interface(self) -> &'static str {
+        match self {
+            World::Chore => "lifecycle",
+            World::ChoreSync => "lifecycle-sync",
+        }
+    }
+
+    /// The export that makes a component a chore of this world.
+    pub fn lifecycle(self) -> String {
+        format!("{PACKAGE}{}@{VERSION}", self.interface())
+    }
+}
+
 /// What was found in the bytes of a component that may be a chore.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Package {
     pub digest: Digest,
+    pub world: World,
     /// In bytes.
     pub size: usize,
     /// The version of the contract that it was built for.
@@ -162,8 +195,9 @@ pub fn verify(bytes: &[u8]) -> Result<Package, Error> {
     }
     check_header(bytes)?;
     let Names { imports, exports } = names(bytes)?;
-    let contract = contract(&exports)?;
-    Ok(Package { digest: Digest::of(bytes), size: bytes.len(), contract, imports, exports })
+    let (world, contract) = world(&exports)?;
+    let (digest, size) = (Digest::of(bytes), bytes.len());
+    Ok(Package { digest, world, size, contract, imports, exports })
 }
 
 fn check_header(bytes: &[u8]) -> Result<(), Error> {
@@ -278,18 +312,25 @@ fn malformed(err: wasmparser::BinaryReaderError) -> Error {
     Error::Malformed { offset: err.offset(), reason: cut(err.message()) }
 }
 
-/// The version of its lifecycle, if it goes with this host's.
-fn contract(exports: &[String]) -> Result<Version, Error> {
-    let versions =
-        exports.iter().filter_map(|export| export.strip_prefix(LIFECYCLE)?.strip_prefix('@'));
-    let versions: Vec<&str> = versions.collect();
-    let mut parsed = versions.iter().filter_map(|version| Version::parse(version));
-    if let Some(version) = parsed.find(|version| version.goes_with(VERSION)) {
-        return Ok(version);
+/// How it is called, and the version of its lifecycle, if that goes with this host's.
+fn world(exports: &[String]) -> Result<(World, Version), Error> {
+    let versions = |world: World| {
+        let of = move |export: &'_ String| {
+            let rest = export.strip_prefix(PACKAGE)?.strip_prefix(world.interface())?;
+            rest.strip_prefix('@').map(str::to_owned)
+        };
+        exports.iter().filter_map(of)
+    };
+    for world in World::ALL {
+        let mut parsed = versions(world).filter_map(|version| Version::parse(&version));
+        if let Some(version) = parsed.find(|version| version.goes_with(VERSION)) {
+            return Ok((world, version));
+        }
     }
-    if let Some(found) = versions.first() {
-        let advice = advice(Version::parse(found));
-        return Err(Error::OtherVersion { found: cut(found), advice });
+    let other = World::ALL.into_iter().find_map(|world| Some((world, versions(world).next()?)));
+    if let Some((world, found)) = other {
+        let (interface, advice) = (world.interface(), advice(Version::parse(&found)));
+        return Err(Error::OtherVersion { interface, found: cut(&found), advice });
     }
     let named: Vec<String> =
         exports.iter().take(EXPORTS_NAMED_MAX).map(|export| quote(export)).collect();

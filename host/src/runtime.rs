@@ -13,6 +13,7 @@ mod instance;
 mod limiter;
 mod store;
 mod stub;
+mod world;
 
 pub use compile::{Error, Program};
 pub use instance::{Call, Done, Ended};

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
 
 /// What components are compiled for.
 const TARGET: &str = "wasm32-wasip2";
@@ -51,16 +51,17 @@ pub fn component(name: &str) -> PathBuf {
     path
 }
 
-/// The component of a chore of this workspace that is written in Python.
-pub fn python_component(name: &str) -> PathBuf {
-    static BUILT: OnceLock<()> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        let script = workspace().join("chores").join(name).join("build.sh");
-        let status = Command::new(&script).env("CARGO_TARGET_DIR", target()).status();
-        let status = status.unwrap_or_else(|err| panic!("{}: {err}", script.display()));
-        assert!(status.success(), "{}: {status}", script.display());
-    });
-    target().join("python").join(format!("{name}.wasm"))
+/// The component of a chore of this workspace that its own script builds, in the folder of its
+/// language below that of cargo: one is built at a time.
+pub fn scripted_component(language: &str, name: &str) -> PathBuf {
+    static BUILDING: Mutex<()> = Mutex::new(());
+    let script = workspace().join("chores").join(name).join("build.sh");
+    let _turn = BUILDING.lock().expect("no build panics");
+    // Does nothing if it is up to date.
+    let status = Command::new(&script).env("CARGO_TARGET_DIR", target()).status();
+    let status = status.unwrap_or_else(|err| panic!("{}: {err}", script.display()));
+    assert!(status.success(), "{}: {status}", script.display());
+    target().join(language).join(format!("{name}.wasm"))
 }
 
 /// The packages of `tests/guests`.

@@ -52,6 +52,8 @@ pub struct Context {
     pub cycles: Arc<dyn Cycles>,
     /// Set when the call in progress should wind down.
     pub wind_down: CancellationToken,
+    /// A guest without `async func` was told so.
+    pub was_told: bool,
 }
 
 pub struct View<'a>(pub &'a mut Context);
@@ -62,14 +64,66 @@ impl HasData for Has {
     type Data<'a> = View<'a>;
 }
 
-fn refused(operation: &str, name: &str, refusal: Refusal) -> Error {
-    let (kind, why) = match refusal {
-        Refusal::NotFound => (ErrorKind::NotFound, "no such cycle".to_owned()),
-        Refusal::Exists => (ErrorKind::Conflict, "it exists already".to_owned()),
-        Refusal::Invalid(why) => (ErrorKind::Invalid, why),
-        Refusal::TooMany => (ErrorKind::TooLarge, "the chore has too many cycles".to_owned()),
-    };
-    error(kind, format!("{operation} cycle {name:?}: {why}"))
+fn refused(operation: &str, name: &str) -> impl FnOnce(Refusal) -> Error {
+    move |refusal| {
+        let (kind, why) = match refusal {
+            Refusal::NotFound => (ErrorKind::NotFound, "no such cycle".to_owned()),
+            Refusal::Exists => (ErrorKind::Conflict, "it exists already".to_owned()),
+            Refusal::Invalid(why) => (ErrorKind::Invalid, why),
+            Refusal::TooMany => (ErrorKind::TooLarge, "the chore has too many cycles".to_owned()),
+        };
+        error(kind, format!("{operation} cycle {name:?}: {why}"))
+    }
+}
+
+impl Context {
+    /// The wish to wind down, unless the guest knows of it and has taken that on itself.
+    pub(super) fn wish(&self) -> Option<CancellationToken> {
+        (!self.was_told).then(|| self.wind_down.clone())
+    }
+
+    /// Whether the call should wind down. A guest that hears so does it itself from then on.
+    pub(super) fn is_cancelled(&mut self) -> bool {
+        self.was_told |= self.wind_down.is_cancelled();
+        self.was_told
+    }
+
+    pub(super) fn status(&self, name: &str) -> Result<State, Error> {
+        let doing = self.cycles.status(name).map_err(refused("status of", name))?;
+        Ok(match doing {
+            Doing::Idle(next) => State::Idle(next),
+            Doing::Running(since) => State::Running(since),
+            Doing::Paused => State::Paused,
+            Doing::Disabled => State::Disabled,
+        })
+    }
+
+    pub(super) fn pause(&self, name: &str) -> Result<(), Error> {
+        self.cycles.pause(name).map_err(refused("pause", name))
+    }
+
+    pub(super) fn restart(&self, name: &str) -> Result<(), Error> {
+        self.cycles.restart(name).map_err(refused("restart", name))
+    }
+
+    pub(super) fn trigger(&self, name: &str) -> Result<(), Error> {
+        self.cycles.trigger(name).map_err(refused("trigger", name))
+    }
+
+    /// In nanoseconds, as all times of guests.
+    pub(super) fn change_interval(&self, name: &str, interval: u64) -> Result<(), Error> {
+        let changed = self.cycles.change_interval(name, Duration::from_nanos(interval));
+        changed.map_err(refused("change interval of", name))
+    }
+
+    pub(super) fn add(&self, name: &str, interval: u64, timeout: u64) -> Result<(), Error> {
+        let (interval, timeout) = (Duration::from_nanos(interval), Duration::from_nanos(timeout));
+        self.cycles.add(name, interval, timeout).map_err(refused("add", name))
+    }
+
+    pub(super) fn remove(&self, name: &str) -> Result<(), Error> {
+        self.cycles.remove(name).map_err(refused("remove", name))
+    }
 }
 
 impl cycle::Host for View<'_> {
@@ -78,25 +132,19 @@ impl cycle::Host for View<'_> {
     }
 
     fn status(&mut self, name: String) -> wasmtime::Result<Result<State, Error>> {
-        let doing = self.0.cycles.status(&name).map(|doing| match doing {
-            Doing::Idle(next) => State::Idle(next),
-            Doing::Running(since) => State::Running(since),
-            Doing::Paused => State::Paused,
-            Doing::Disabled => State::Disabled,
-        });
-        Ok(doing.map_err(|refusal| refused("status of", &name, refusal)))
+        Ok(self.0.status(&name))
     }
 
     fn pause(&mut self, name: String) -> wasmtime::Result<Result<(), Error>> {
-        Ok(self.0.cycles.pause(&name).map_err(|refusal| refused("pause", &name, refusal)))
+        Ok(self.0.pause(&name))
     }
 
     fn restart(&mut self, name: String) -> wasmtime::Result<Result<(), Error>> {
-        Ok(self.0.cycles.restart(&name).map_err(|refusal| refused("restart", &name, refusal)))
+        Ok(self.0.restart(&name))
     }
 
     fn trigger(&mut self, name: String) -> wasmtime::Result<Result<(), Error>> {
-        Ok(self.0.cycles.trigger(&name).map_err(|refusal| refused("trigger", &name, refusal)))
+        Ok(self.0.trigger(&name))
     }
 
     fn change_interval(
@@ -104,8 +152,7 @@ impl cycle::Host for View<'_> {
         name: String,
         interval: u64,
     ) -> wasmtime::Result<Result<(), Error>> {
-        let changed = self.0.cycles.change_interval(&name, Duration::from_nanos(interval));
-        Ok(changed.map_err(|refusal| refused("change interval of", &name, refusal)))
+        Ok(self.0.change_interval(&name, interval))
     }
 
     fn add(
@@ -114,13 +161,11 @@ impl cycle::Host for View<'_> {
         interval: u64,
         timeout: u64,
     ) -> wasmtime::Result<Result<(), Error>> {
-        let (interval, timeout) = (Duration::from_nanos(interval), Duration::from_nanos(timeout));
-        let added = self.0.cycles.add(&name, interval, timeout);
-        Ok(added.map_err(|refusal| refused("add", &name, refusal)))
+        Ok(self.0.add(&name, interval, timeout))
     }
 
     fn remove(&mut self, name: String) -> wasmtime::Result<Result<(), Error>> {
-        Ok(self.0.cycles.remove(&name).map_err(|refusal| refused("remove", &name, refusal)))
+        Ok(self.0.remove(&name))
     }
 }
 

@@ -24,6 +24,22 @@ impl HasData for Has {
     type Data<'a> = View<'a>;
 }
 
+impl Context {
+    pub(super) fn find_node(
+        &self,
+        id: Vec<u8>,
+    ) -> impl Future<Output = Result<Node, Error>> + Send + use<> {
+        let (service, deadline) = (self.kademlia.clone(), self.deadline);
+        let find = async move {
+            let service = granted(service.as_ref(), "kademlia")?;
+            let found = service.find_node(node_id(&id)?).await;
+            let node = found.map_err(|err| error(ErrorKind::NotFound, chain(&err)))?;
+            Ok(Node { id: node.id.as_bytes().to_vec(), address: node.address })
+        };
+        deadline.bound("find node", find)
+    }
+}
+
 impl kademlia::Host for View<'_> {}
 
 impl<T: Send + 'static> kademlia::HostWithStore<T> for Has {
@@ -31,17 +47,8 @@ impl<T: Send + 'static> kademlia::HostWithStore<T> for Has {
         accessor: &Accessor<T, Self>,
         id: Vec<u8>,
     ) -> wasmtime::Result<Result<Node, Error>> {
-        let (service, deadline) = accessor.with(|mut access| {
-            let context = access.get().0;
-            (context.kademlia.clone(), context.deadline)
-        });
-        let find = async {
-            let service = granted(service.as_ref(), "kademlia")?;
-            let found = service.find_node(node_id(&id)?).await;
-            found.map_err(|err| error(ErrorKind::NotFound, chain(&err)))
-        };
-        let found = deadline.bound("find node", find).await;
-        Ok(found.map(|node| Node { id: node.id.as_bytes().to_vec(), address: node.address }))
+        let find = accessor.with(|mut access| access.get().0.find_node(id));
+        Ok(find.await)
     }
 }
 

@@ -13,6 +13,9 @@ use crate::limits::{ORDERS_PER_CALL_MAX, ORDERS_PER_PAGE};
 use crate::node_id::NodeId;
 use crate::orders::{self as service, Orders};
 
+/// Satellites, and the orders of each.
+pub(super) type BySatellite = Vec<(Vec<u8>, Vec<Info>)>;
+
 /// The orders that one call may use, if they were granted.
 pub struct Context {
     pub orders: Option<Orders>,
@@ -104,12 +107,102 @@ fn unsent(
     pages.flat_map(futures::stream::iter)
 }
 
-/// What every function starts with: the service, if granted, and the time there is.
-fn service<T: Send + 'static>(accessor: &Accessor<T, Has>) -> (Result<Orders, Error>, Deadline) {
-    accessor.with(|mut access| {
-        let context = access.get().0;
-        (granted(context.orders.as_ref(), "orders").cloned(), context.deadline)
-    })
+/// What the functions do, as futures that own what they need: the guest's store goes on meanwhile.
+impl Context {
+    /// The service, if it was granted, and the time there is.
+    fn service(&self) -> (Result<Orders, Error>, Deadline) {
+        (granted(self.orders.as_ref(), "orders").cloned(), self.deadline)
+    }
+
+    pub(super) fn enqueue(
+        &self,
+        info: Info,
+    ) -> impl Future<Output = Result<(), Error>> + Send + use<> {
+        let (orders, deadline) = self.service();
+        let work = async move { orders?.enqueue(inside(info)?).await.map_err(refused) };
+        deadline.bound("enqueue order", work)
+    }
+
+    pub(super) fn list_unsent(
+        &self,
+        limit: u32,
+    ) -> impl Future<Output = Result<Vec<Info>, Error>> + Send + use<> {
+        let (orders, deadline) = self.service();
+        let work = async move {
+            let found = orders?.list_unsent(limit.min(ORDERS_PER_CALL_MAX)).await;
+            Ok(found.map_err(refused)?.into_iter().map(outside).collect())
+        };
+        deadline.bound("list unsent orders", work)
+    }
+
+    pub(super) fn list_unsent_by_satellite(
+        &self,
+    ) -> impl Future<Output = Result<BySatellite, Error>> + Send + use<> {
+        let (orders, deadline) = self.service();
+        let group = |(satellite, infos): (NodeId, Vec<service::Info>)| {
+            (satellite.as_bytes().to_vec(), infos.into_iter().map(outside).collect())
+        };
+        let work = async move {
+            let found = orders?.list_unsent_by_satellite(ORDERS_PER_CALL_MAX).await;
+            Ok(found.map_err(refused)?.into_iter().map(group).collect())
+        };
+        deadline.bound("list unsent orders by satellite", work)
+    }
+
+    pub(super) fn count_unsent(
+        &self,
+    ) -> impl Future<Output = Result<Vec<(Vec<u8>, u64)>, Error>> + Send + use<> {
+        let (orders, deadline) = self.service();
+        let bytes = |(satellite, count): (NodeId, u64)| (satellite.as_bytes().to_vec(), count);
+        let work = async move {
+            let counts = orders?.count_unsent().await.map_err(refused)?;
+            Ok(counts.into_iter().map(bytes).collect())
+        };
+        deadline.bound("count unsent orders", work)
+    }
+
+    pub(super) fn archive(
+        &self,
+        requests: Vec<ArchiveRequest>,
+    ) -> impl Future<Output = Result<Vec<Vec<u8>>, Error>> + Send + use<> {
+        let (orders, deadline) = self.service();
+        let work = async move {
+            let orders = orders?;
+            if requests.len() > ORDERS_PER_CALL_MAX as usize {
+                let message = format!(
+                    "archive orders: {} at once, at most {ORDERS_PER_CALL_MAX}",
+                    requests.len()
+                );
+                return Err(error(ErrorKind::TooLarge, message));
+            }
+            let requests = requests.into_iter().map(request).collect::<Result<_, _>>()?;
+            orders.archive(requests, Timestamp::now()).await.map_err(refused)
+        };
+        deadline.bound("archive orders", work)
+    }
+
+    pub(super) fn list_archived(
+        &self,
+        limit: u32,
+    ) -> impl Future<Output = Result<Vec<ArchivedInfo>, Error>> + Send + use<> {
+        let (orders, deadline) = self.service();
+        let work = async move {
+            let found = orders?.list_archived(limit.min(ORDERS_PER_CALL_MAX)).await;
+            Ok(found.map_err(refused)?.into_iter().map(archived).collect())
+        };
+        deadline.bound("list archived orders", work)
+    }
+
+    pub(super) fn clean_archive(
+        &self,
+        before: i64,
+    ) -> impl Future<Output = Result<u64, Error>> + Send + use<> {
+        let (orders, deadline) = self.service();
+        // The contract has "at that time or earlier", the service what is before a time.
+        let before = Timestamp::from_nanos(before.saturating_add(1));
+        let work = async move { orders?.clean_archive(before).await.map_err(refused) };
+        deadline.bound("clean archive", work)
+    }
 }
 
 impl orders::Host for View<'_> {}
@@ -119,46 +212,26 @@ impl<T: Send + 'static> orders::HostWithStore<T> for Has {
         accessor: &Accessor<T, Self>,
         info: Info,
     ) -> wasmtime::Result<Result<(), Error>> {
-        let (orders, deadline) = service(accessor);
-        let work = async { orders?.enqueue(inside(info)?).await.map_err(refused) };
-        Ok(deadline.bound("enqueue order", work).await)
+        Ok(accessor.with(|mut access| access.get().0.enqueue(info)).await)
     }
 
     async fn list_unsent(
         accessor: &Accessor<T, Self>,
         limit: u32,
     ) -> wasmtime::Result<Result<Vec<Info>, Error>> {
-        let (orders, deadline) = service(accessor);
-        let limit = limit.min(ORDERS_PER_CALL_MAX);
-        let work = async { orders?.list_unsent(limit).await.map_err(refused) };
-        let found = deadline.bound("list unsent orders", work).await;
-        Ok(found.map(|infos| infos.into_iter().map(outside).collect()))
+        Ok(accessor.with(|mut access| access.get().0.list_unsent(limit)).await)
     }
 
     async fn list_unsent_by_satellite(
         accessor: &Accessor<T, Self>,
-    ) -> wasmtime::Result<Result<Vec<(Vec<u8>, Vec<Info>)>, Error>> {
-        let (orders, deadline) = service(accessor);
-        let work =
-            async { orders?.list_unsent_by_satellite(ORDERS_PER_CALL_MAX).await.map_err(refused) };
-        let found = deadline.bound("list unsent orders by satellite", work).await;
-        Ok(found.map(|groups| {
-            let group = |(satellite, infos): (NodeId, Vec<service::Info>)| {
-                let infos = infos.into_iter().map(outside).collect();
-                (satellite.as_bytes().to_vec(), infos)
-            };
-            groups.into_iter().map(group).collect()
-        }))
+    ) -> wasmtime::Result<Result<BySatellite, Error>> {
+        Ok(accessor.with(|mut access| access.get().0.list_unsent_by_satellite()).await)
     }
 
     async fn count_unsent(
         accessor: &Accessor<T, Self>,
     ) -> wasmtime::Result<Result<Vec<(Vec<u8>, u64)>, Error>> {
-        let (orders, deadline) = service(accessor);
-        let work = async { orders?.count_unsent().await.map_err(refused) };
-        let found = deadline.bound("count unsent orders", work).await;
-        let bytes = |(satellite, count): (NodeId, u64)| (satellite.as_bytes().to_vec(), count);
-        Ok(found.map(|counts| counts.into_iter().map(bytes).collect()))
+        Ok(accessor.with(|mut access| access.get().0.count_unsent()).await)
     }
 
     async fn stream_unsent(
@@ -166,7 +239,7 @@ impl<T: Send + 'static> orders::HostWithStore<T> for Has {
         satellite: Vec<u8>,
     ) -> wasmtime::Result<Result<(StreamReader<Info>, FutureReader<Result<(), Error>>), Error>>
     {
-        let (orders, _) = service(accessor);
+        let (orders, _) = accessor.with(|mut access| access.get().0.service());
         let start = || Ok((orders?, node_id(&satellite)?));
         let (orders, satellite) = match start() {
             Ok(parts) => parts,
@@ -186,41 +259,21 @@ impl<T: Send + 'static> orders::HostWithStore<T> for Has {
         accessor: &Accessor<T, Self>,
         requests: Vec<ArchiveRequest>,
     ) -> wasmtime::Result<Result<Vec<Vec<u8>>, Error>> {
-        let (orders, deadline) = service(accessor);
-        let work = async {
-            let orders = orders?;
-            if requests.len() > ORDERS_PER_CALL_MAX as usize {
-                let message = format!(
-                    "archive orders: {} at once, at most {ORDERS_PER_CALL_MAX}",
-                    requests.len()
-                );
-                return Err(error(ErrorKind::TooLarge, message));
-            }
-            let requests = requests.into_iter().map(request).collect::<Result<_, _>>()?;
-            orders.archive(requests, Timestamp::now()).await.map_err(refused)
-        };
-        Ok(deadline.bound("archive orders", work).await)
+        Ok(accessor.with(|mut access| access.get().0.archive(requests)).await)
     }
 
     async fn list_archived(
         accessor: &Accessor<T, Self>,
         limit: u32,
     ) -> wasmtime::Result<Result<Vec<ArchivedInfo>, Error>> {
-        let (orders, deadline) = service(accessor);
-        let limit = limit.min(ORDERS_PER_CALL_MAX);
-        let work = async { orders?.list_archived(limit).await.map_err(refused) };
-        let found = deadline.bound("list archived orders", work).await;
-        Ok(found.map(|orders| orders.into_iter().map(archived).collect()))
+        Ok(accessor.with(|mut access| access.get().0.list_archived(limit)).await)
     }
 
     async fn clean_archive(
         accessor: &Accessor<T, Self>,
         before: i64,
     ) -> wasmtime::Result<Result<u64, Error>> {
-        let (orders, deadline) = service(accessor);
-        let before = Timestamp::from_nanos(before);
-        let work = async { orders?.clean_archive(before).await.map_err(refused) };
-        Ok(deadline.bound("clean archive", work).await)
+        Ok(accessor.with(|mut access| access.get().0.clean_archive(before)).await)
     }
 }
 
@@ -229,4 +282,36 @@ pub fn add_to_linker<T: Send + 'static>(
     view: fn(&mut T) -> View<'_>,
 ) -> wasmtime::Result<()> {
     orders::add_to_linker::<T, Has>(linker, view)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::time::Duration;
+
+    use tokio::time::Instant;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_was_archived_at_the_very_time_is_cleaned() {
+        let home = tempfile::tempdir().unwrap();
+        let orders = Orders::open(&home.path().join("orders.db")).await.unwrap();
+        let deadline = Deadline(Instant::now() + Duration::from_secs(60));
+        let context = Context { orders: Some(orders.clone()), deadline };
+        let (satellite, serial) = (vec![0; 32], vec![7; 16]);
+        let (limit, order, expires) = (vec![1], vec![2], i64::MAX);
+        let info =
+            Info { satellite: satellite.clone(), serial: serial.clone(), limit, order, expires };
+        context.enqueue(info).await.unwrap();
+        let (status, reason) = (Status::Rejected, "late".to_owned());
+        let request = ArchiveRequest { satellite, serial, status, reason };
+        assert_eq!(context.archive(vec![request]).await.unwrap(), Vec::<Vec<u8>>::new());
+        let archived = context.list_archived(1).await.unwrap().remove(0).archived;
+        for (before, deleted) in [(i64::MIN, 0), (archived - 1, 0), (archived, 1), (i64::MAX, 0)] {
+            assert_eq!(context.clean_archive(before).await.unwrap(), deleted, "{before}");
+        }
+        orders.close().await.unwrap();
+    }
 }

@@ -15,7 +15,7 @@ use crate::error::chain;
 use crate::limits::SQL_STATEMENT_TIMEOUT;
 use crate::sql::{self as service, Sql};
 
-type Row = Vec<Value>;
+pub(super) type Row = Vec<Value>;
 
 /// The database that one call may use.
 pub struct Context {
@@ -75,35 +75,104 @@ fn rows(rows: Vec<Vec<service::Value>>) -> Vec<Row> {
     rows.into_iter().map(outside).collect()
 }
 
-fn service<T: Send + 'static>(accessor: &Accessor<T, Has>) -> (Sql, Duration) {
-    accessor.with(|mut access| {
-        let context = &*access.get().context;
-        (context.sql.clone(), context.deadline.left(SQL_STATEMENT_TIMEOUT))
-    })
+/// What the functions do, as futures that own what they need: the guest's store goes on meanwhile.
+impl Context {
+    /// The database, and the time that a statement has.
+    fn service(&self) -> (Sql, Duration) {
+        (self.sql.clone(), self.deadline.left(SQL_STATEMENT_TIMEOUT))
+    }
+
+    pub(super) fn execute(
+        &self,
+        statement: String,
+        parameters: Vec<Value>,
+    ) -> impl Future<Output = Result<u64, Error>> + Send + use<> {
+        let (sql, left) = self.service();
+        async move {
+            let changed = sql.execute(&statement, inside(parameters), left).await;
+            changed.map_err(|err| refused(&err))
+        }
+    }
+
+    pub(super) fn query(
+        &self,
+        statement: String,
+        parameters: Vec<Value>,
+    ) -> impl Future<Output = Result<Vec<Row>, Error>> + Send + use<> {
+        let (sql, left) = self.service();
+        async move {
+            let found = sql.query(&statement, inside(parameters), left).await;
+            found.map(rows).map_err(|err| refused(&err))
+        }
+    }
+
+    pub(super) fn begin(&self) -> impl Future<Output = Result<Transaction, Error>> + Send + use<> {
+        let (sql, left) = self.service();
+        async move { sql.begin(left).await.map(Transaction).map_err(|err| refused(&err)) }
+    }
 }
 
-/// A transaction stays in the table while its statement runs; the handle is shared.
-fn transaction<T: Send + 'static>(
-    accessor: &Accessor<T, Has>,
-    transaction: &Resource<Transaction>,
-) -> wasmtime::Result<(service::Transaction, Duration)> {
-    accessor.with(|mut access| {
-        let view = access.get();
-        let left = view.context.deadline.left(SQL_STATEMENT_TIMEOUT);
-        Ok((view.table.get(transaction)?.0.clone(), left))
-    })
-}
+/// Of a transaction. Each fails if the guest has no such transaction, which is a trap.
+impl View<'_> {
+    /// It stays in the table while its statement runs; the handle is shared.
+    fn shared(
+        &self,
+        transaction: &Resource<Transaction>,
+    ) -> wasmtime::Result<(service::Transaction, Duration)> {
+        let left = self.context.deadline.left(SQL_STATEMENT_TIMEOUT);
+        Ok((self.table.get(transaction)?.0.clone(), left))
+    }
 
-/// `commit` and `rollback` take the transaction out of the table: it is gone either way.
-fn taken<T: Send + 'static>(
-    accessor: &Accessor<T, Has>,
-    transaction: Resource<Transaction>,
-) -> wasmtime::Result<(service::Transaction, Duration)> {
-    accessor.with(|mut access| {
-        let view = access.get();
-        let left = view.context.deadline.left(SQL_STATEMENT_TIMEOUT);
-        Ok((view.table.delete(transaction)?.0, left))
-    })
+    /// It is out of the table, and gone either way.
+    fn taken(
+        &mut self,
+        transaction: Resource<Transaction>,
+    ) -> wasmtime::Result<(service::Transaction, Duration)> {
+        let left = self.context.deadline.left(SQL_STATEMENT_TIMEOUT);
+        Ok((self.table.delete(transaction)?.0, left))
+    }
+
+    pub(super) fn execute_in(
+        &self,
+        transaction: &Resource<Transaction>,
+        statement: String,
+        parameters: Vec<Value>,
+    ) -> wasmtime::Result<impl Future<Output = Result<u64, Error>> + Send + use<>> {
+        let (transaction, left) = self.shared(transaction)?;
+        Ok(async move {
+            let changed = transaction.execute(&statement, inside(parameters), left).await;
+            changed.map_err(|err| refused(&err))
+        })
+    }
+
+    pub(super) fn query_in(
+        &self,
+        transaction: &Resource<Transaction>,
+        statement: String,
+        parameters: Vec<Value>,
+    ) -> wasmtime::Result<impl Future<Output = Result<Vec<Row>, Error>> + Send + use<>> {
+        let (transaction, left) = self.shared(transaction)?;
+        Ok(async move {
+            let found = transaction.query(&statement, inside(parameters), left).await;
+            found.map(rows).map_err(|err| refused(&err))
+        })
+    }
+
+    pub(super) fn commit(
+        &mut self,
+        transaction: Resource<Transaction>,
+    ) -> wasmtime::Result<impl Future<Output = Result<(), Error>> + Send + use<>> {
+        let (transaction, left) = self.taken(transaction)?;
+        Ok(async move { transaction.commit(left).await.map_err(|err| refused(&err)) })
+    }
+
+    pub(super) fn rollback(
+        &mut self,
+        transaction: Resource<Transaction>,
+    ) -> wasmtime::Result<impl Future<Output = Result<(), Error>> + Send + use<>> {
+        let (transaction, left) = self.taken(transaction)?;
+        Ok(async move { transaction.rollback(left).await.map_err(|err| refused(&err)) })
+    }
 }
 
 impl sql::Host for View<'_> {}
@@ -121,9 +190,8 @@ impl<T: Send + 'static> sql::HostWithStore<T> for Has {
         statement: String,
         parameters: Vec<Value>,
     ) -> wasmtime::Result<Result<u64, Error>> {
-        let (sql, left) = service(accessor);
-        let changed = sql.execute(&statement, inside(parameters), left).await;
-        Ok(changed.map_err(|err| refused(&err)))
+        let work = accessor.with(|mut access| access.get().context.execute(statement, parameters));
+        Ok(work.await)
     }
 
     async fn query(
@@ -131,9 +199,8 @@ impl<T: Send + 'static> sql::HostWithStore<T> for Has {
         statement: String,
         parameters: Vec<Value>,
     ) -> wasmtime::Result<Result<Vec<Row>, Error>> {
-        let (sql, left) = service(accessor);
-        let found = sql.query(&statement, inside(parameters), left).await;
-        Ok(found.map(rows).map_err(|err| refused(&err)))
+        let work = accessor.with(|mut access| access.get().context.query(statement, parameters));
+        Ok(work.await)
     }
 
     async fn stream(
@@ -141,7 +208,7 @@ impl<T: Send + 'static> sql::HostWithStore<T> for Has {
         statement: String,
         parameters: Vec<Value>,
     ) -> wasmtime::Result<Result<(StreamReader<Row>, FutureReader<Result<(), Error>>), Error>> {
-        let (sql, left) = service(accessor);
+        let (sql, left) = accessor.with(|mut access| access.get().context.service());
         let found = match sql.stream(&statement, inside(parameters), left).await {
             Ok(found) => found,
             Err(err) => return Ok(Err(refused(&err))),
@@ -159,11 +226,12 @@ impl<T: Send + 'static> sql::HostWithStore<T> for Has {
     async fn begin(
         accessor: &Accessor<T, Self>,
     ) -> wasmtime::Result<Result<Resource<Transaction>, Error>> {
-        let (sql, left) = service(accessor);
-        match sql.begin(left).await {
-            Ok(transaction) => accessor
-                .with(|mut access| Ok(Ok(access.get().table.push(Transaction(transaction))?))),
-            Err(err) => Ok(Err(refused(&err))),
+        let begin = accessor.with(|mut access| access.get().context.begin());
+        match begin.await {
+            Ok(transaction) => {
+                accessor.with(|mut access| Ok(Ok(access.get().table.push(transaction)?)))
+            }
+            Err(err) => Ok(Err(err)),
         }
     }
 }
@@ -181,9 +249,9 @@ impl<T: Send + 'static> sql::HostTransactionWithStore<T> for Has {
         statement: String,
         parameters: Vec<Value>,
     ) -> wasmtime::Result<Result<u64, Error>> {
-        let (transaction, left) = transaction(accessor, &this)?;
-        let changed = transaction.execute(&statement, inside(parameters), left).await;
-        Ok(changed.map_err(|err| refused(&err)))
+        let work =
+            accessor.with(|mut access| access.get().execute_in(&this, statement, parameters))?;
+        Ok(work.await)
     }
 
     async fn query(
@@ -192,25 +260,25 @@ impl<T: Send + 'static> sql::HostTransactionWithStore<T> for Has {
         statement: String,
         parameters: Vec<Value>,
     ) -> wasmtime::Result<Result<Vec<Row>, Error>> {
-        let (transaction, left) = transaction(accessor, &this)?;
-        let found = transaction.query(&statement, inside(parameters), left).await;
-        Ok(found.map(rows).map_err(|err| refused(&err)))
+        let work =
+            accessor.with(|mut access| access.get().query_in(&this, statement, parameters))?;
+        Ok(work.await)
     }
 
     async fn commit(
         accessor: &Accessor<T, Self>,
         this: Resource<Transaction>,
     ) -> wasmtime::Result<Result<(), Error>> {
-        let (transaction, left) = taken(accessor, this)?;
-        Ok(transaction.commit(left).await.map_err(|err| refused(&err)))
+        let work = accessor.with(|mut access| access.get().commit(this))?;
+        Ok(work.await)
     }
 
     async fn rollback(
         accessor: &Accessor<T, Self>,
         this: Resource<Transaction>,
     ) -> wasmtime::Result<Result<(), Error>> {
-        let (transaction, left) = taken(accessor, this)?;
-        Ok(transaction.rollback(left).await.map_err(|err| refused(&err)))
+        let work = accessor.with(|mut access| access.get().rollback(this))?;
+        Ok(work.await)
     }
 }
 

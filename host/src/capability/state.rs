@@ -29,33 +29,41 @@ impl HasData for Has {
     type Data<'a> = View<'a>;
 }
 
+impl Context {
+    pub(super) fn load(&self) -> impl Future<Output = Result<Option<Saved>, Error>> + Send + use<> {
+        let (chore, memory, deadline) = (self.chore.clone(), self.memory.clone(), self.deadline);
+        let load = async move {
+            let found = memory.load_state(chore.as_str()).await;
+            let found = found.map_err(|err| error(ErrorKind::Internal, chain(&err)))?;
+            Ok(found.map(|state| Saved { data: state.data, version: state.version }))
+        };
+        deadline.bound("load state", load)
+    }
+
+    pub(super) fn save(&mut self, data: Vec<u8>) -> Result<(), Error> {
+        if data.len() > STATE_BYTES_MAX {
+            let message =
+                format!("save state: {} bytes, at most {STATE_BYTES_MAX} are kept", data.len());
+            return Err(error(ErrorKind::TooLarge, message));
+        }
+        self.pending = Some(data);
+        Ok(())
+    }
+}
+
 impl state::Host for View<'_> {}
 
 impl<T: Send + 'static> state::HostWithStore<T> for Has {
     async fn load(accessor: &Accessor<T, Self>) -> wasmtime::Result<Result<Option<Saved>, Error>> {
-        let (chore, memory, deadline) = accessor.with(|mut access| {
-            let context = access.get().0;
-            (context.chore.clone(), context.memory.clone(), context.deadline)
-        });
-        let load = async {
-            let found = memory.load_state(chore.as_str()).await;
-            found.map_err(|err| error(ErrorKind::Internal, chain(&err)))
-        };
-        let found = deadline.bound("load state", load).await;
-        Ok(found.map(|found| found.map(|state| Saved { data: state.data, version: state.version })))
+        let load = accessor.with(|mut access| access.get().0.load());
+        Ok(load.await)
     }
 
     async fn save(
         accessor: &Accessor<T, Self>,
         data: Vec<u8>,
     ) -> wasmtime::Result<Result<(), Error>> {
-        if data.len() > STATE_BYTES_MAX {
-            let message =
-                format!("save state: {} bytes, at most {STATE_BYTES_MAX} are kept", data.len());
-            return Ok(Err(error(ErrorKind::TooLarge, message)));
-        }
-        accessor.with(|mut access| access.get().0.pending = Some(data));
-        Ok(Ok(()))
+        Ok(accessor.with(|mut access| access.get().0.save(data)))
     }
 }
 

@@ -54,6 +54,46 @@ fn dial_error(err: &service::Error) -> Error {
     error(kind, chain(err))
 }
 
+impl View<'_> {
+    pub(super) fn dial(
+        &self,
+        node: Node,
+        timeout: u64,
+    ) -> impl Future<Output = Result<Connection, Error>> + Send + use<> {
+        let (transport, deadline) = (self.context.transport.clone(), self.context.deadline);
+        let timeout = Duration::from_nanos(timeout).min(DIAL_TIMEOUT_MAX);
+        let dial = async move {
+            let transport = granted(transport.as_ref(), "transport")?;
+            let url = NodeUrl { id: node_id(&node.id)?, address: node.address };
+            let dialed = transport.dial_node(&url, deadline.left(timeout)).await;
+            dialed.map(Connection).map_err(|err| dial_error(&err))
+        };
+        deadline.bound("dial node", dial)
+    }
+
+    /// The connection behind a guest's handle, and the time there is. Fails if there is none, which
+    /// is a trap.
+    fn parts(
+        &self,
+        connection: &Resource<Connection>,
+    ) -> wasmtime::Result<(service::Connection, Deadline)> {
+        Ok((self.table.get(connection)?.0.clone(), self.context.deadline))
+    }
+
+    pub(super) fn unary(
+        &self,
+        connection: &Resource<Connection>,
+        method: String,
+        request: Vec<u8>,
+    ) -> wasmtime::Result<impl Future<Output = Result<Vec<u8>, Status>> + Send + use<>> {
+        let (connection, deadline) = self.parts(connection)?;
+        Ok(async move {
+            let answer = connection.unary(&method, request, deadline.left(Duration::MAX)).await;
+            answer.map_err(|err| status(&err))
+        })
+    }
+}
+
 impl transport::Host for View<'_> {}
 
 impl transport::HostConnection for View<'_> {
@@ -69,22 +109,11 @@ impl<T: Send + 'static> transport::HostWithStore<T> for Has {
         node: Node,
         timeout: u64,
     ) -> wasmtime::Result<Result<Resource<Connection>, Error>> {
-        let (transport, deadline) = accessor.with(|mut access| {
-            let context = access.get().context;
-            (context.transport.clone(), context.deadline)
-        });
-        let timeout = Duration::from_nanos(timeout).min(DIAL_TIMEOUT_MAX);
-        let dial = async {
-            let transport = granted(transport.as_ref(), "transport")?;
-            let url = NodeUrl { id: node_id(&node.id)?, address: node.address };
-            let dialed = transport.dial_node(&url, deadline.left(timeout)).await;
-            dialed.map_err(|err| dial_error(&err))
-        };
-        match deadline.bound("dial node", dial).await {
-            Ok(connection) => accessor.with(|mut access| {
-                let connection = access.get().table.push(Connection(connection))?;
-                Ok(Ok(connection))
-            }),
+        let dial = accessor.with(|mut access| access.get().dial(node, timeout));
+        match dial.await {
+            Ok(connection) => {
+                accessor.with(|mut access| Ok(Ok(access.get().table.push(connection)?)))
+            }
             Err(err) => Ok(Err(err)),
         }
     }
@@ -97,9 +126,8 @@ impl<T: Send + 'static> transport::HostConnectionWithStore<T> for Has {
         method: String,
         request: Vec<u8>,
     ) -> wasmtime::Result<Result<Vec<u8>, Status>> {
-        let (connection, deadline) = parts(accessor, &connection)?;
-        let answer = connection.unary(&method, request, deadline.left(Duration::MAX)).await;
-        Ok(answer.map_err(|err| status(&err)))
+        let work = accessor.with(|mut access| access.get().unary(&connection, method, request))?;
+        Ok(work.await)
     }
 
     async fn stream(
@@ -109,7 +137,7 @@ impl<T: Send + 'static> transport::HostConnectionWithStore<T> for Has {
         requests: StreamReader<Vec<u8>>,
     ) -> wasmtime::Result<Result<(StreamReader<Vec<u8>>, FutureReader<Result<(), Status>>), Status>>
     {
-        let (connection, deadline) = parts(accessor, &connection)?;
+        let (connection, deadline) = accessor.with(|mut access| access.get().parts(&connection))?;
         let requests = accessor.with(|access| streams::consume(requests, access))?;
         let timeout = deadline.left(Duration::MAX);
         let responses = match connection.stream(&method, requests, timeout).await {
@@ -125,16 +153,6 @@ impl<T: Send + 'static> transport::HostConnectionWithStore<T> for Has {
             Ok(Ok((items, end)))
         })
     }
-}
-
-fn parts<T: Send + 'static>(
-    accessor: &Accessor<T, Has>,
-    connection: &Resource<Connection>,
-) -> wasmtime::Result<(service::Connection, Deadline)> {
-    accessor.with(|mut access| {
-        let view = access.get();
-        Ok((view.table.get(connection)?.0.clone(), view.context.deadline))
-    })
 }
 
 pub fn add_to_linker<T: Send + 'static>(

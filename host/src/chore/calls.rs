@@ -164,6 +164,7 @@ fn call(spec: &Arc<Spec>, board: &Arc<Board>, deadline: Instant, signals: &Signa
         cycle: capability::cycle::Context {
             cycles: board.clone(),
             wind_down: signals.wind_down.clone(),
+            was_told: false,
         },
         sql: capability::sql::Context { sql: services.sql.clone(), deadline: end },
         orders: capability::orders::Context { orders: services.orders.clone(), deadline: end },

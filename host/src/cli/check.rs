@@ -144,7 +144,7 @@ pub(super) fn text(report: &Report) -> String {
     };
     add("size", size(report.bytes));
     add("digest", report.digest.clone());
-    add("contract", report.contract.clone());
+    add("contract", format!("{} {}", report.world, report.contract).trim().to_owned());
     for cycle in &report.cycles {
         let when = format!("{}: every {}, timeout {}", cycle.name, cycle.interval, cycle.timeout);
         add("cycle", with_help(when, &cycle.help));

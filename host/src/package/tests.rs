@@ -85,6 +85,21 @@ fn a_compatible_version_is_taken_and_told() {
 }
 
 #[test]
+fn a_chore_is_of_the_world_of_its_lifecycle() {
+    let (chore, sync) = ("chore:peer/lifecycle@0.1.0", "chore:peer/lifecycle-sync@0.1.0");
+    for (names, world) in [
+        (&[chore][..], World::Chore),
+        (&[sync], World::ChoreSync),
+        (&[sync, chore], World::Chore),
+        (&["chore:peer/lifecycle@0.2.0", sync], World::ChoreSync),
+    ] {
+        let package = verify(&[head(), exports(names)].concat()).unwrap();
+        assert_eq!(package.world, world, "{names:?}");
+    }
+    assert_eq!(World::ALL.map(World::lifecycle), [chore, sync]);
+}
+
+#[test]
 fn a_digest_has_a_short_and_a_long_text() {
     let digest = Digest::of(b"abc");
     let hex = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
@@ -154,6 +169,10 @@ fn what_is_no_chore_is_named() {
         (exporting(&["chore:peer/lifecycle@1.0.0"]), "it needs a newer host"),
         (exporting(&["chore:peer/lifecycle@0.1.0-draft"]), "rebuild it with a newer SDK"),
         (exporting(&["chore:peer/lifecycle@0.0.9"]), "rebuild it with a newer SDK"),
+        (
+            exporting(&["chore:peer/lifecycle-sync@0.2.0"]),
+            "exports chore:peer/lifecycle-sync@0.2.0, and this host runs 0.1.0: it needs a newer",
+        ),
         (exporting(&["\x1b[31m"]), "exports \"\\u{1b}[31m\""),
         ([head(), section(10, &[1, 9])].concat(), "is malformed at byte"),
         ([head(), section(11, &[200, 1, 0])].concat(), "is malformed at byte"),

@@ -7,19 +7,16 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 use wasmtime::component::types::ComponentItem;
 
-use crate::bindings::ChorePre;
 use crate::contract::{NEWER, PACKAGE, VERSION, Version};
 use crate::error::chain;
-use crate::package::Digest;
+use crate::package::{Digest, World};
 use crate::runtime::cache::Verified;
 use crate::runtime::store::{Bare, Granted};
+use crate::runtime::world::Callable;
 use crate::runtime::{Runtime, stub};
 
-/// The export that makes a component a chore. The linker takes it in any version that goes with this.
-const LIFECYCLE: &str = "chore:peer/lifecycle@0.1.0";
-
-/// Exports that may wait, so that the host can only call them if they are `async func`.
-const ASYNC_EXPORTS: [&str; 3] = ["open", "run", "close"];
+/// Functions of a lifecycle that may wait.
+const WAITING: [&str; 3] = ["open", "run", "close"];
 
 /// Why a component cannot be called.
 #[derive(Debug, thiserror::Error)]
@@ -33,10 +30,12 @@ pub enum Error {
     #[error("link the component: {0}")]
     Link(String),
     #[error(
-        "the component's `{0}` is a plain func where the contract has an async func: rebuild it \
-         with bindings of this contract"
+        "the component's `{function}` of {lifecycle} is {}, and the contract has {}: rebuild it with \
+         bindings of this contract",
+        kind(*.is_async),
+        kind(!.is_async)
     )]
-    NotAsync(&'static str),
+    OtherKind { lifecycle: String, function: &'static str, is_async: bool },
     #[error("describe: {0}")]
     Describe(String),
     #[error("the peer is closing")]
@@ -56,8 +55,8 @@ pub struct Program(pub(super) Arc<Linked>);
 pub(super) struct Linked {
     /// Keeps the engine's thread and linkers.
     pub runtime: Runtime,
-    pub granted: ChorePre<Granted>,
-    pub bare: ChorePre<Bare>,
+    pub granted: Callable<Granted>,
+    pub bare: Callable<Bare>,
 }
 
 impl Program {
@@ -97,13 +96,15 @@ impl Program {
 
     fn link(runtime: &Runtime, component: &Component) -> Result<Program, Error> {
         let inner = &runtime.0;
-        check_async(runtime, component)?;
+        let world = world(&inner.engine, component)?;
         let link = |err| Error::Link(format!("{}{}", text(err), hint(runtime, component)));
-        let granted = inner.linker.instantiate_pre(component).and_then(ChorePre::new);
+        let granted = inner.linker.instantiate_pre(component);
+        let granted = granted.and_then(|granted| Callable::new(granted, world));
         // To describe itself a component needs no capability, so what it imports is a trap there.
         let mut bare_linker = inner.bare_linker.clone();
         stub::capabilities(&mut bare_linker, component).map_err(link)?;
-        let bare = bare_linker.instantiate_pre(component).and_then(ChorePre::new);
+        let bare = bare_linker.instantiate_pre(component);
+        let bare = bare.and_then(|bare| Callable::new(bare, world));
         Ok(Program(Arc::new(Linked {
             runtime: runtime.clone(),
             granted: granted.map_err(link)?,
@@ -125,25 +126,32 @@ fn text(err: wasmtime::Error) -> String {
     format!("{err:#}")
 }
 
-/// A component whose exports are plain functions links, and traps at its first host call that
-/// waits: better refused now.
-fn check_async(runtime: &Runtime, component: &Component) -> Result<(), Error> {
-    let engine = &runtime.0.engine;
-    let Some((lifecycle, _)) = component.get_export(None, LIFECYCLE) else {
-        return Err(Error::Link(format!("the component exports no {LIFECYCLE}: it is no chore")));
+/// How the component is called. What has a function of the wrong kind would link, and trap at its
+/// first host call that waits or when it is called: better refused now.
+fn world(engine: &Engine, component: &Component) -> Result<World, Error> {
+    // The component may have it in any version that goes with this one.
+    let export = |world: World| Some((world, component.get_export(None, &world.lifecycle())?.0));
+    let (world, export) = World::ALL.into_iter().find_map(export).ok_or_else(|| {
+        let lifecycle = World::Chore.lifecycle();
+        Error::Link(format!("the component exports no {lifecycle}: it is no chore"))
+    })?;
+    let lifecycle = world.lifecycle();
+    let ComponentItem::ComponentInstance(functions) = export else {
+        return Err(Error::Link(format!("{lifecycle} is no interface")));
     };
-    let ComponentItem::ComponentInstance(lifecycle) = lifecycle else {
-        return Err(Error::Link(format!("{LIFECYCLE} is no interface")));
-    };
-    for name in ASYNC_EXPORTS {
-        if let Some(export) = lifecycle.get_export(engine, name)
+    for function in WAITING {
+        if let Some(export) = functions.get_export(engine, function)
             && let ComponentItem::ComponentFunc(func) = export.ty
-            && !func.async_()
+            && func.async_() != (world == World::Chore)
         {
-            return Err(Error::NotAsync(name));
+            return Err(Error::OtherKind { lifecycle, function, is_async: func.async_() });
         }
     }
-    Ok(())
+    Ok(world)
+}
+
+fn kind(is_async: bool) -> &'static str {
+    if is_async { "an async func" } else { "a plain func" }
 }
 
 /// What to do if a component cannot be linked because it is made for a later version, which may have

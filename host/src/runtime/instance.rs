@@ -6,7 +6,6 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use wasmtime::{AsContext, Store, UpdateDeadline};
 
-use crate::bindings::Chore;
 use crate::bindings::lifecycle::{CloseReason, Descriptor, OpenReason, Tick};
 use crate::capability::Contexts;
 use crate::limits::{
@@ -16,6 +15,7 @@ use crate::limits::{
 use crate::record::Usage;
 use crate::runtime::compile::{Error, Program};
 use crate::runtime::store::{Bare, Granted};
+use crate::runtime::world::Request;
 
 /// What a call gets.
 pub struct Call {
@@ -74,8 +74,8 @@ impl Program {
         store.set_hostcall_fuel(DESCRIBE_BYTES_MAX);
         watch(&mut store, Instant::now() + DESCRIBE_TIMEOUT, CancellationToken::new());
         let describe = async {
-            let chore = self.0.bare.instantiate_async(&mut store).await?;
-            chore.chore_peer_lifecycle().call_describe(&mut store).await
+            let chore = self.0.bare.instantiate(&mut store).await?;
+            chore.describe(&mut store).await
         };
         match tokio::time::timeout(DESCRIBE_TIMEOUT, describe).await {
             Ok(Ok(descriptor)) => Ok(descriptor),
@@ -115,8 +115,8 @@ impl Program {
         let mut cpu = Duration::ZERO;
         let answer = {
             let called = metered(&mut cpu, async {
-                let chore = self.0.granted.instantiate_async(&mut store).await?;
-                request.send(&chore, &mut store).await
+                let chore = self.0.granted.instantiate(&mut store).await?;
+                chore.call(&mut store, request).await
             });
             tokio::pin!(called);
             tokio::select! {
@@ -143,34 +143,6 @@ impl Program {
         let log = &mut data.contexts.log;
         let (log_dropped, log_lines, log) = (log.dropped(), log.lines(), log.take_last());
         Done { ended, saved, log_dropped, log_lines, log, usage }
-    }
-}
-
-/// Which export is called, with what.
-enum Request {
-    Open(OpenReason),
-    Run(Tick),
-    Close(CloseReason),
-}
-
-impl Request {
-    async fn send(
-        self,
-        chore: &Chore,
-        store: &mut Store<Granted>,
-    ) -> wasmtime::Result<Result<(), String>> {
-        let lifecycle = chore.chore_peer_lifecycle();
-        match self {
-            Request::Open(reason) => {
-                store.run_concurrent(async |a| lifecycle.call_open(a, reason).await).await?
-            }
-            Request::Run(tick) => {
-                store.run_concurrent(async |a| lifecycle.call_run(a, tick).await).await?
-            }
-            Request::Close(reason) => {
-                store.run_concurrent(async |a| lifecycle.call_close(a, reason).await).await?
-            }
-        }
     }
 }
 

@@ -108,5 +108,9 @@ pub fn linker(engine: &Engine) -> wasmtime::Result<Linker<Granted>> {
     capability::metrics::add_to_linker(&mut linker, |granted: &mut Granted| {
         capability::metrics::View(&mut granted.contexts.metrics)
     })?;
+    capability::sync::add_to_linker(&mut linker, |granted: &mut Granted| capability::sync::View {
+        contexts: &mut granted.contexts,
+        table: &mut granted.bare.table,
+    })?;
     Ok(linker)
 }

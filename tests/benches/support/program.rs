@@ -106,6 +106,7 @@ impl Bare {
             cycle: capability::cycle::Context {
                 cycles: Arc::new(NoCycles),
                 wind_down: wind_down.clone(),
+                was_told: false,
             },
             sql: capability::sql::Context { sql: self.sql.clone(), deadline: end },
             orders: capability::orders::Context {

@@ -83,6 +83,10 @@ async fn what_does_not_load_says_why_and_the_peer_runs_on() {
     let table = [
         ("open_fails", "its open failed: the cellar is flooded"),
         ("describe_traps", "no cycle comes to mind"),
+        (
+            "lifecycle_plain",
+            "`run` of chore:peer/lifecycle@0.1.0 is a plain func, and the contract",
+        ),
         ("run_needs_kademlia", "write grants = [\"kademlia\"] in chores/guest-run-needs-kademlia"),
     ];
     let names: Vec<_> =

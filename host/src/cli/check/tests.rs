@@ -21,6 +21,7 @@ fn whole() -> Report {
         bytes: 97_000,
         digest: "ab".repeat(32),
         contract: "0.1.0".into(),
+        world: "chore",
         cycles: vec![Cycle {
             name: "main".into(),
             help: "Greets.".into(),
@@ -50,7 +51,7 @@ fn a_summary_says_everything() {
         "hello 1.2.3: Says hello.
   size       94.7 KiB
   digest     {digest}
-  contract   0.1.0
+  contract   chore 0.1.0
   cycle      main: every 1h, timeout 1m. Greets.
   setting    whom: text, default world. Whom to greet.
   setting    path: text, must be set
