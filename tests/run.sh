@@ -24,6 +24,9 @@ cargo clippy --target wasm32-wasip2 --locked -p chore-sdk "${guests[@]}" -- -D w
 step "chores and guests, built for wasm"
 cargo build --profile chore --target wasm32-wasip2 --locked "${guests[@]}"
 
+step "the program"
+cargo build --locked -p chore-host --bin chore
+
 step "chores in other languages"
 missing=()
 python3 -c 'import ensurepip, venv' || missing+=(python3-venv)
@@ -31,18 +34,16 @@ node --version && npm --version || missing+=(nodejs npm)
 if [[ ${#missing[@]} -gt 0 ]]; then
     apt-get update && apt-get install --yes "${missing[@]}"
 fi
-for script in chores/*/build.sh; do
-    folder=$(dirname "$script")
-    if [[ -e $folder/package.json ]]; then
-        (cd "$folder" && node --test)
-    else
-        (cd "$folder" && python3 -m unittest)
-    fi
-    "$script"
+for manifest in chores/*/pyproject.toml; do
+    folder=$(dirname "$manifest")
+    (cd "$folder" && python3 -m unittest)
+    CARGO_TARGET_DIR=$PWD/target target/debug/chore build "$folder"
 done
-
-step "the program"
-cargo build --locked -p chore-host --bin chore
+for manifest in chores/*/package.json; do
+    folder=$(dirname "$manifest")
+    (cd "$folder" && node --test)
+    "$folder/build.sh"
+done
 
 step "tests: structure, unit, integration, documentation"
 log=$(mktemp)

@@ -5,10 +5,12 @@ mod build;
 mod cargo;
 mod change;
 mod check;
+mod child;
 mod control;
 mod demo;
 mod dev;
 mod history;
+mod language;
 mod moment;
 mod new;
 mod orders;
@@ -167,10 +169,12 @@ enum Command {
     /// Make a folder with a new chore: source, tests, config and a page on what to do with it
     #[command(after_help = "Example: chore new hello && cd hello && chore build")]
     New(new::Asked),
-    /// Build a chore from its crate into target/chore/NAME.wasm, and say what it needs
+    /// Build a chore from its source into target/chore/NAME.wasm, and say what it needs
     ///
-    /// Fails if the component is not built, or not sound; what only its config lacks is said. Adds
-    /// the compiler's target for components if it is missing.
+    /// A folder with Cargo.toml is a chore in Rust, one with pyproject.toml in Python. Fails if the
+    /// component is not built, or not sound; what only its config lacks is said. What compiles it is
+    /// installed if it is missing: for Rust the target for components, for Python what
+    /// pyproject.toml depends on, in target/python.
     #[command(after_help = "Example: chore build chores/order-sender")]
     Build(build::Asked),
     /// Build a chore whenever its source changes, and have it take over in a running peer
@@ -266,7 +270,13 @@ enum Error {
     #[error(transparent)]
     Demo(#[from] demo::Error),
     #[error(transparent)]
+    Child(#[from] child::Error),
+    #[error(transparent)]
     Cargo(#[from] cargo::Error),
+    #[error(transparent)]
+    Rust(#[from] language::RustError),
+    #[error(transparent)]
+    Python(#[from] language::PythonError),
     #[error(transparent)]
     Build(#[from] build::Error),
     #[error(transparent)]

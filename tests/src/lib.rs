@@ -23,7 +23,7 @@ use tempfile::TempDir;
 pub use builds::{Build, PATCHED, chores, drop_chore, drop_into};
 pub use program::{Program, refused, text};
 use programs::target;
-pub use programs::{chore_program, component, scripted_component, workspace};
+pub use programs::{chore_program, component, javascript_component, python_component, workspace};
 pub use wait::{LONG, eventually};
 
 /// The chore that these tests are mostly about.

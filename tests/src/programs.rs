@@ -1,7 +1,7 @@
 //! What tests run and load, built once for a process by the same commands that a person types.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::{Mutex, OnceLock};
 
 /// What components are compiled for.
@@ -51,9 +51,9 @@ pub fn component(name: &str) -> PathBuf {
     path
 }
 
-/// The component of a chore of this workspace that its own script builds, in the folder of its
-/// language below that of cargo: one is built at a time.
-pub fn scripted_component(language: &str, name: &str) -> PathBuf {
+/// The component of a chore of this workspace that is written in JavaScript, which its own script
+/// builds: one is built at a time.
+pub fn javascript_component(name: &str) -> PathBuf {
     static BUILDING: Mutex<()> = Mutex::new(());
     let script = workspace().join("chores").join(name).join("build.sh");
     let _turn = BUILDING.lock().expect("no build panics");
@@ -61,7 +61,20 @@ pub fn scripted_component(language: &str, name: &str) -> PathBuf {
     let status = Command::new(&script).env("CARGO_TARGET_DIR", target()).status();
     let status = status.unwrap_or_else(|err| panic!("{}: {err}", script.display()));
     assert!(status.success(), "{}: {status}", script.display());
-    target().join(language).join(format!("{name}.wasm"))
+    target().join("javascript").join(format!("{name}.wasm"))
+}
+
+/// The component of a chore of this workspace that is written in Python, as `NAME.wasm`.
+pub fn python_component(name: &str) -> PathBuf {
+    static BUILT: Mutex<()> = Mutex::new(());
+    // What has not changed is not compiled again.
+    let _one_at_a_time = BUILT.lock().expect("a build");
+    let mut build = Command::new(chore_program());
+    build.arg("build").arg(workspace().join("chores").join(name)).stdout(Stdio::null());
+    let status = build.env("CARGO_TARGET_DIR", target()).status().expect("chore runs");
+    // Not sound is what fails; that it is not granted is nothing.
+    assert!(status.success(), "chore build of {name}: {status}");
+    target().join("chore").join(format!("{name}.wasm"))
 }
 
 /// The packages of `tests/guests`.

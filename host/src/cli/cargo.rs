@@ -1,14 +1,13 @@
 //! Has cargo build components. What the compiler says goes to the terminal as it is; where the
 //! component is, cargo says itself.
 
-use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
 
 use serde::Deserialize;
 
 use super::Error as CliError;
+use super::child;
 use super::output::Out;
 
 /// What components are compiled for.
@@ -20,24 +19,11 @@ pub(super) const PROFILE: &str = "chore";
 /// What a component is to the compiler.
 const COMPONENT: &str = "cdylib";
 
-/// Longest that a command may take: a first build on a slow machine, with downloads.
-const COMMAND_MAX: Duration = Duration::from_secs(15 * 60);
-
-/// How often a command is asked whether it has ended.
-const ASK_EVERY: Duration = Duration::from_millis(50);
+/// What to do where there is no cargo.
+const INSTALL: &str = "Rust by rustup, https://rustup.rs";
 
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
-    #[error(
-        "run `{command}`: there is no {program} in PATH: install Rust by rustup, https://rustup.rs"
-    )]
-    NotInstalled { program: String, command: String },
-    #[error("run `{command}`")]
-    Run { command: String, source: io::Error },
-    #[error("`{command}` failed ({status})")]
-    Failed { command: String, status: ExitStatus },
-    #[error("`{command}` took more than {}", humantime::format_duration(*.max))]
-    TooLong { command: String, max: Duration },
     #[error("read what `{command}` says: use a cargo of this time")]
     Answer { command: String, source: serde_json::Error },
     #[error("cargo built {0}, and no component of it: it said nothing of a .wasm file")]
@@ -81,11 +67,12 @@ pub(super) struct Asked<'a> {
 }
 
 /// The workspace that a crate belongs to.
-pub(super) async fn workspace(manifest: &Path) -> Result<Workspace, Error> {
+pub(super) async fn workspace(manifest: &Path) -> Result<Workspace, CliError> {
     let mut cargo = cargo("metadata", manifest);
     cargo.args(["--no-deps", "--format-version", "1"]);
-    let (line, said) = run(cargo).await?;
-    serde_json::from_slice(&said).map_err(|source| Error::Answer { command: line, source })
+    let (line, said) = child::read(cargo, INSTALL).await?;
+    let workspace = serde_json::from_slice(&said);
+    Ok(workspace.map_err(|source| Error::Answer { command: line, source })?)
 }
 
 /// Builds a component, and says where it is. The target is added if it is missing.
@@ -96,7 +83,7 @@ pub(super) async fn build(out: &Out, asked: &Asked<'_>) -> Result<PathBuf, CliEr
     cargo.args(["--lib", "--crate-type", COMPONENT, "--target", TARGET]);
     cargo.args(["--package", asked.package, "--profile", asked.profile]);
     cargo.arg("--message-format=json-render-diagnostics").args(asked.flags);
-    let (_, said) = run(cargo).await?;
+    let (_, said) = child::read(cargo, INSTALL).await?;
     let found = component(asked.manifest, &String::from_utf8_lossy(&said));
     Ok(found.ok_or_else(|| Error::NoComponent(asked.package.to_owned()))?)
 }
@@ -136,7 +123,7 @@ async fn add_target(out: &Out, manifest: &Path) -> Result<(), CliError> {
     out.tell(&format!("adding the target {TARGET} ..."))?;
     let mut rustup = Command::new("rustup");
     rustup.args(["target", "add", TARGET]).current_dir(folder(manifest));
-    run(rustup).await?;
+    child::run(rustup, INSTALL).await?;
     Ok(())
 }
 
@@ -150,46 +137,6 @@ async fn has_target(manifest: &Path) -> bool {
         output
             .is_ok_and(|output| Path::new(String::from_utf8_lossy(&output.stdout).trim()).is_dir())
     })
-}
-
-/// Runs a command to its end: its line as one would type it, and what it says on standard output.
-/// What it says on standard error goes to ours.
-async fn run(mut command: Command) -> Result<(String, Vec<u8>), Error> {
-    let program = command.get_program().to_string_lossy().into_owned();
-    let arguments = command.get_args().map(|argument| argument.to_string_lossy());
-    let line = std::iter::once(program.clone().into()).chain(arguments).collect::<Vec<_>>();
-    let line = line.join(" ");
-    let failed = |source: io::Error| match source.kind() {
-        io::ErrorKind::NotFound => {
-            Error::NotInstalled { program: program.clone(), command: line.clone() }
-        }
-        _ => Error::Run { command: line.clone(), source },
-    };
-    command.stdin(Stdio::null()).stdout(Stdio::piped());
-    let mut child = command.spawn().map_err(failed)?;
-    let stdout = child.stdout.take();
-    // Read all the while, so that it never waits for a reader.
-    let reading = tokio::task::spawn_blocking(move || {
-        let mut said = Vec::new();
-        stdout.map_or(Ok(0), |mut stdout| stdout.read_to_end(&mut said)).map(|_| said)
-    });
-    let begun = Instant::now();
-    let status = loop {
-        if let Some(status) = child.try_wait().map_err(failed)? {
-            break status;
-        }
-        if begun.elapsed() > COMMAND_MAX {
-            child.kill().map_err(failed)?;
-            child.wait().map_err(failed)?;
-            return Err(Error::TooLong { command: line, max: COMMAND_MAX });
-        }
-        tokio::time::sleep(ASK_EVERY).await;
-    };
-    if !status.success() {
-        return Err(Error::Failed { command: line, status });
-    }
-    let said = reading.await.map_err(io::Error::other).flatten().map_err(failed)?;
-    Ok((line, said))
 }
 
 #[cfg(test)]

@@ -2,11 +2,13 @@
 //! to watch, or for a program to check.
 
 mod exact;
+mod polyglot;
 mod sender;
 mod steady;
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Args;
 
@@ -18,17 +20,16 @@ use crate::peer::ControlError;
 use crate::planet::{Planet, PlanetOptions};
 use crate::runtime::Runtime;
 use crate::{orders, settlement, signing};
+use polyglot::Found;
 
 /// The chore that is shown.
 const SENDER: &str = "order-sender";
 
-/// What an operator would write for it; the interval is short, so that there is something to see.
-const SENDER_CONFIG: &str = "\
-grants = [\"orders\", \"kademlia\", \"transport\"]
+/// What an operator would write for it.
+const GRANTS: &str = "grants = [\"orders\", \"kademlia\", \"transport\"]\n";
 
-[cycles.main]
-interval = \"5s\"
-";
+/// Short, so that there is something to see.
+const INTERVAL: &str = "\n[cycles.main]\ninterval = \"5s\"\n";
 
 /// As a shell reports a program that SIGINT ended.
 const INTERRUPTED: u8 = 130;
@@ -59,20 +60,39 @@ pub(super) struct Asked {
     /// The order sender as a component; without it, it is built from the source of this program
     #[arg(long, value_name = "FILE.wasm")]
     chore: Option<PathBuf>,
+
+    /// Run our chores in other languages beside it in one node, sum up what each cost, and end
+    ///
+    /// They are built from the source of this program, which for those in Python takes Python 3.10 or
+    /// later with its venv, and the first time a network.
+    #[arg(long, conflicts_with = "orders")]
+    polyglot: bool,
+
+    /// Take the chores in other languages from there, as NAME.wasm, and build none
+    #[arg(long, value_name = "DIR", requires = "polyglot")]
+    chores_from: Option<PathBuf>,
 }
 
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
     #[error("build the order sender: its source, {}, is gone: pass --chore FILE.wasm", .0.display())]
     NoSource(PathBuf),
-    #[error("open the order sender {}", .path.display())]
+    #[error("open the component {}", .path.display())]
     Component { path: PathBuf, source: io::Error },
     #[error("make a directory for the demonstration")]
     Directory(#[source] io::Error),
-    #[error("the storage node did not load {SENDER}: {0}")]
-    Refused(String),
-    #[error("trigger {SENDER}")]
-    Trigger(#[source] ControlError),
+    #[error("the storage node did not load {name}: {reason}")]
+    Refused { name: &'static str, reason: String },
+    #[error("load {name}")]
+    Load { name: &'static str, source: ControlError },
+    #[error("trigger {name}")]
+    Trigger { name: &'static str, source: ControlError },
+    #[error("run {name}: not ended within {}", humantime::format_duration(*.max))]
+    RunTooLong { name: &'static str, max: Duration },
+    #[error("find {}: build it with {}", .component.display(), .script.display())]
+    NotBuilt { component: PathBuf, script: PathBuf },
+    #[error("there is no chore in another language: name their folder with --chores-from DIR")]
+    Alone,
     #[error("{0} has no {1} service")]
     NoService(String, &'static str),
     #[error("count what {0} accepted")]
@@ -91,26 +111,28 @@ pub(super) async fn demo(out: &Out, asked: Asked) -> Result<u8, CliError> {
         Some(path) => path.clone(),
         None => sender::build(out).await?,
     };
+    let others = match asked.polyglot {
+        true => polyglot::find(out, &component, asked.chores_from.as_deref()).await?,
+        false => Vec::new(),
+    };
     // From here on a signal ends the demonstration in order, and its directory is removed.
     let mut stop = Stop::new()?;
     let root =
         tempfile::Builder::new().prefix("chore-demo-").tempdir().map_err(Error::Directory)?;
-    // Whatever the file is called, the chore is the order sender.
-    let installed = root.path().join(format!("{SENDER}.wasm"));
-    std::fs::copy(&component, &installed)
-        .map_err(|source| Error::Component { path: component, source })?;
-    let options = PlanetOptions {
-        satellites: asked.satellites as usize,
-        chore_files: vec![(installed, Some(SENDER_CONFIG.to_owned()))],
-        ..PlanetOptions::new(root.path(), Runtime::new()?)
-    };
-    out.tell("starting satellites, a storage node and an uplink; the chore is compiled first ...")?;
+    let mut options = PlanetOptions::new(root.path(), Runtime::new()?);
+    options.satellites = asked.satellites as usize;
+    if !asked.polyglot {
+        let sender = installable(&component, root.path(), SENDER)?;
+        options.chore_files = vec![(sender, Some(format!("{GRANTS}{INTERVAL}")))];
+    }
+    let first = if asked.polyglot { "" } else { "; the chore is compiled first" };
+    out.tell(&format!("starting satellites, a storage node and an uplink{first} ..."))?;
     let planet = tokio::select! {
         planet = Planet::start(options) => planet?,
         _ = stop.signal() => return Ok(INTERRUPTED),
     };
     let shown = tokio::select! {
-        shown = show(out, &planet, &asked) => shown,
+        shown = show(out, &planet, &asked, &others, root.path()) => shown,
         _ = stop.signal() => interrupted(out, &asked),
     };
     let closed = planet.shutdown().await;
@@ -119,12 +141,29 @@ pub(super) async fn demo(out: &Out, asked: Asked) -> Result<u8, CliError> {
     Ok(code)
 }
 
-async fn show(out: &Out, planet: &Planet, asked: &Asked) -> Result<u8, CliError> {
+/// A component under its chore's name, whatever its file is called.
+fn installable(component: &Path, root: &Path, name: &str) -> Result<PathBuf, Error> {
+    let file = root.join(format!("{name}.wasm"));
+    let copied = std::fs::copy(component, &file);
+    copied.map_err(|source| Error::Component { path: component.into(), source })?;
+    Ok(file)
+}
+
+async fn show(
+    out: &Out,
+    planet: &Planet,
+    asked: &Asked,
+    others: &[Found],
+    root: &Path,
+) -> Result<u8, CliError> {
     for member in planet.satellites().iter().chain(planet.nodes()) {
         out.tell(&format!("{:<12} {}", member.name(), member.url()))?;
     }
     let home = planet.node(0).home().root().display();
     out.tell(&format!("in another terminal: chore --home {home} ls\n"))?;
+    if asked.polyglot {
+        return polyglot::watch(out, planet, others, root).await;
+    }
     loaded(planet)?;
     match asked.orders {
         Some(orders) => exact::settle(out, planet, orders, asked.forged).await,
@@ -135,15 +174,17 @@ async fn show(out: &Out, planet: &Planet, asked: &Asked) -> Result<u8, CliError>
 /// Without a limit, Ctrl-C is how it is meant to end.
 fn interrupted(out: &Out, asked: &Asked) -> Result<u8, CliError> {
     out.tell("\nclosing ...")?;
-    Ok(if asked.orders.is_some() { INTERRUPTED } else { 0 })
+    let has_end = asked.orders.is_some() || asked.polyglot;
+    Ok(if has_end { INTERRUPTED } else { 0 })
 }
 
 /// Fails with the reason if the node refused the sender.
 fn loaded(planet: &Planet) -> Result<(), Error> {
     let status = planet.node(0).handle().status();
+    let refused = |reason| Err(Error::Refused { name: SENDER, reason });
     match status.chores.iter().find(|chore| chore.name == SENDER) {
         Some(chore) if chore.reason.is_empty() => Ok(()),
-        Some(chore) => Err(Error::Refused(chore.reason.clone())),
-        None => Err(Error::Refused("it is not in the list of its chores".into())),
+        Some(chore) => refused(chore.reason.clone()),
+        None => refused("it is not in the list of its chores".into()),
     }
 }

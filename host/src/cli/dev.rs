@@ -18,7 +18,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use super::Error as CliError;
 use super::output::Out;
 use super::run::Stop;
-use super::{build, cargo, change, show};
+use super::{build, change, child, show};
 use crate::control::{Client, Command};
 use crate::error::chain;
 use crate::peer::Home;
@@ -79,7 +79,7 @@ pub(super) async fn dev(
 
 struct Session<'a> {
     out: &'a Out,
-    /// Of the crate.
+    /// Of the source.
     path: PathBuf,
     home: Home,
     /// The peer is ours, and its log is on this terminal.
@@ -103,40 +103,61 @@ impl Session<'_> {
             "watching the source, for {whose} in {home}\n\
              keys: t triggers a run, p pauses and goes on, q quits"
         ))?;
-        self.renew().await?;
-        loop {
-            tokio::select! {
-                () = sources.changed() => self.renew().await?,
-                key = keys.next() => match key {
-                    Key::Trigger => self.trigger().await?,
-                    Key::Pause => self.pause().await?,
-                    Key::Quit => return Ok(0),
-                },
-                _ = asks.tick(), if !self.is_own => self.tell_run().await?,
-            }
-            if self.out.closed() {
+        let mut changed = true;
+        while !self.out.closed() {
+            if std::mem::take(&mut changed) && !self.renew(&mut keys).await? {
                 return Ok(0);
             }
+            tokio::select! {
+                () = sources.changed() => changed = true,
+                key = keys.next() => if !self.press(key).await? { return Ok(0) },
+                _ = asks.tick(), if !self.is_own => self.tell_run().await?,
+            }
         }
+        Ok(0)
     }
 
-    /// Builds what there is, and lets it take over. What does not build changes nothing.
-    async fn renew(&mut self) -> Result<(), CliError> {
+    /// Whether to go on.
+    async fn press(&mut self, key: Key) -> Result<bool, CliError> {
+        match key {
+            Key::Trigger => self.trigger().await?,
+            Key::Pause => self.pause().await?,
+            Key::Quit => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// Builds what there is, and lets it take over. What does not build changes nothing. Meanwhile
+    /// keys are for what runs. Whether to go on.
+    async fn renew(&mut self, keys: &mut Keys) -> Result<bool, CliError> {
         self.out.tell("\nbuilding ...")?;
         let begun = Instant::now();
-        let component = match build::built(self.out, &self.path).await {
-            Ok(component) => component,
-            // Cargo has said why.
-            Err(CliError::Cargo(cargo::Error::Failed { .. })) => {
-                return self.out.tell("not built; waiting for a change");
+        let (out, path) = (self.out, self.path.clone());
+        let mut building = std::pin::pin!(build::built(out, &path));
+        let built = loop {
+            tokio::select! {
+                built = &mut building => break built,
+                key = keys.next() => if !self.press(key).await? { return Ok(false) },
+            }
+        };
+        match built {
+            Ok(component) => self.take_over(&component, begun.elapsed()).await?,
+            // The compiler has said why.
+            Err(CliError::Child(child::Error::Failed { .. })) => {
+                self.out.tell("not built; waiting for a change")?;
             }
             Err(err) => {
                 let line = show::plain(&chain(&err));
-                return self.out.tell(&format!("{line}; waiting for a change"));
+                self.out.tell(&format!("{line}; waiting for a change"))?;
             }
-        };
-        let took = show::elapsed(begun.elapsed());
-        let name = install(&component, &self.home, self.is_own)?;
+        }
+        Ok(true)
+    }
+
+    async fn take_over(&mut self, component: &Path, took: Duration) -> Result<(), CliError> {
+        let name = install(component, &self.home, self.is_own)?;
+        let took = show::elapsed(took);
+        self.out.tell(&format!("{name} is built, and the peer compiles it ..."))?;
         let changes = self.client().await?.reload(Some(&name), true).await?;
         self.name = Some(name);
         for made in &changes {
@@ -193,6 +214,11 @@ impl Session<'_> {
 fn install(component: &Path, home: &Home, is_own: bool) -> Result<String, Error> {
     let name = component.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let (from, to) = (component.with_extension("toml"), home.chores().join(format!("{name}.toml")));
+    let target = home.chores().join(format!("{name}.wasm"));
+    // All of it before the config, of which a peer complains when it stands alone.
+    let part = target.with_extension("part");
+    let copied = fs::copy(component, &part);
+    copied.map_err(|source| Error::Install { path: component.into(), source })?;
     if is_own || !to.exists() {
         match fs::read(&from) {
             Ok(config) => put(&config, &to)?,
@@ -200,14 +226,12 @@ fn install(component: &Path, home: &Home, is_own: bool) -> Result<String, Error>
             Err(_) => {}
         }
     }
-    let target = home.chores().join(format!("{name}.wasm"));
-    let bytes = fs::read(component);
-    put(&bytes.map_err(|source| Error::Install { path: component.into(), source })?, &target)?;
+    fs::rename(&part, &target).map_err(|source| Error::Install { path: target, source })?;
     Ok(name)
 }
 
 fn put(bytes: &[u8], target: &Path) -> Result<(), Error> {
-    let part = target.with_extension("part");
+    let part = target.with_extension("new");
     let put = fs::write(&part, bytes).and_then(|()| fs::rename(&part, target));
     put.map_err(|source| Error::Install { path: target.into(), source })
 }

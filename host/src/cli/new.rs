@@ -1,5 +1,8 @@
 //! `chore new`: a folder with a chore that builds, is tested and runs, to begin from.
 
+mod python;
+mod rust;
+
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -7,29 +10,22 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 
 use super::Error as CliError;
+use super::language::Language;
 use super::output::Out;
 use crate::name::ChoreName;
 
 /// What stands for the chore's name in a template.
 const PLACEHOLDER: &str = "{{name}}";
 
-const PACKAGE: &str = include_str!("../../templates/package.toml");
-const README: &str = include_str!("../../templates/README.md");
-const GITIGNORE: &str = include_str!("../../templates/gitignore");
-
-/// Above the line that names the SDK's source.
-const PATCH: &str = "
-# The source of the program that made this is on this machine: with it, this builds offline, and before
-# the SDK is published. Take these lines away to build elsewhere.
-[patch.crates-io]
-";
-
 #[derive(Args)]
 pub(super) struct Asked {
     /// What the chore is called: a-z, 0-9 and "-"
     #[arg(value_parser = ChoreName::new)]
     name: ChoreName,
-    /// What to begin from
+    /// What it is written in
+    #[arg(long, value_enum, default_value_t)]
+    lang: Language,
+    /// What to begin from; Python has blank and periodic-report
     #[arg(long, value_enum, default_value_t)]
     template: Template,
 }
@@ -53,68 +49,49 @@ pub(super) enum Error {
     Exists(PathBuf),
     #[error("write {}", .path.display())]
     Write { path: PathBuf, source: io::Error },
+    #[error("make a chore in {lang}: there is no template {template} for it, only {has}")]
+    NoTemplate { template: String, lang: String, has: String },
 }
 
-/// What a template adds to what all have.
-struct Parts {
-    source: &'static str,
-    config: &'static str,
-    /// Lines below `[dependencies]`.
-    dependencies: &'static str,
-    /// Crates of this workspace that it needs, and their folders.
-    ours: &'static [(&'static str, &'static str)],
-}
-
-const SDK: (&str, &str) = ("chore-sdk", "guest-sdk");
-const PROTO: (&str, &str) = ("chore-proto", "proto");
+/// Paths in the new folder, and what stands there.
+type Files = Vec<(String, String)>;
 
 impl Template {
     fn name(self) -> String {
         self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
     }
 
-    fn parts(self) -> Parts {
+    /// What an operator may write for it, in whatever language it is.
+    fn config(self) -> &'static str {
         match self {
-            Template::Blank => Parts {
-                source: include_str!("../../templates/blank/lib.rs"),
-                config: include_str!("../../templates/blank/config.toml"),
-                dependencies: "",
-                ours: &[SDK],
-            },
-            Template::Sql => Parts {
-                source: include_str!("../../templates/sql/lib.rs"),
-                config: include_str!("../../templates/sql/config.toml"),
-                dependencies: "",
-                ours: &[SDK],
-            },
-            Template::Settle => Parts {
-                source: include_str!("../../templates/settle/lib.rs"),
-                config: include_str!("../../templates/settle/config.toml"),
-                dependencies: include_str!("../../templates/settle/dependencies.toml"),
-                ours: &[SDK, PROTO],
-            },
-            Template::PeriodicReport => Parts {
-                source: include_str!("../../templates/periodic-report/lib.rs"),
-                config: include_str!("../../templates/periodic-report/config.toml"),
-                dependencies: "",
-                ours: &[SDK],
-            },
+            Template::Blank => include_str!("../../templates/blank/config.toml"),
+            Template::Sql => include_str!("../../templates/sql/config.toml"),
+            Template::Settle => include_str!("../../templates/settle/config.toml"),
+            Template::PeriodicReport => include_str!("../../templates/periodic-report/config.toml"),
         }
     }
 }
 
 pub(super) fn new(out: &Out, asked: &Asked) -> Result<u8, CliError> {
-    let Asked { name, template } = asked;
+    let Asked { name, lang, template } = asked;
     let folder = Path::new(name.as_str());
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let files = files(name, *template, workspace.canonicalize().ok().as_deref());
+    let workspace = workspace.canonicalize().ok();
+    let files = files(name, *lang, *template, workspace.as_deref())
+        .ok_or_else(|| no_template(name, *lang, *template))?;
     write(folder, &files)?;
     let names: Vec<&str> = files.iter().map(|(file, _)| &file[..]).collect();
-    let template = template.name();
-    let value = serde_json::json!({ "folder": name, "template": template, "files": names });
+    let (language, template) = (lang.name(), template.name());
+    let value = serde_json::json!({
+        "folder": name, "language": language, "template": template, "files": names
+    });
+    let test = match lang {
+        Language::Rust => "cargo test",
+        Language::Python => "python3 -m unittest",
+    };
     out.show(&value, || {
         format!(
-            "made {name} from the template {template}: {}\n\nnext: cd {name} && cargo test && \
+            "made {name} from the template {template}: {}\n\nnext: cd {name} && {test} && \
              chore dev",
             names.join(", ")
         )
@@ -122,29 +99,28 @@ pub(super) fn new(out: &Out, asked: &Asked) -> Result<u8, CliError> {
     Ok(0)
 }
 
-/// Paths in the new folder, and what stands there. With the source in `workspace`, if it is there.
-fn files(name: &ChoreName, template: Template, workspace: Option<&Path>) -> Vec<(String, String)> {
-    let parts = template.parts();
-    let mut package = format!("{PACKAGE}{}", parts.dependencies);
-    let is_there = |folder: &str| {
-        workspace.map(|root| root.join(folder)).filter(|found| found.join("Cargo.toml").exists())
+/// `None` if the language has no such template.
+fn files(
+    name: &ChoreName,
+    lang: Language,
+    template: Template,
+    workspace: Option<&Path>,
+) -> Option<Files> {
+    let mut files = match lang {
+        Language::Rust => rust::files(name, template, workspace),
+        Language::Python => python::files(name, template)?,
     };
-    let ours = parts.ours.iter().map(|(name, folder)| Some((name, is_there(folder)?)));
-    if let Some(ours) = ours.collect::<Option<Vec<_>>>() {
-        package.push_str(PATCH);
-        for (name, folder) in ours {
-            let path = toml::Value::from(&*folder.to_string_lossy());
-            package.push_str(&format!("{name} = {{ path = {path} }}\n"));
-        }
-    }
-    let named = |text: &str| text.replace(PLACEHOLDER, name.as_str());
-    vec![
-        ("Cargo.toml".into(), named(&package)),
-        ("README.md".into(), named(README)),
-        (".gitignore".into(), named(GITIGNORE)),
-        (format!("{name}.toml"), named(parts.config)),
-        ("src/lib.rs".into(), named(parts.source)),
-    ]
+    let config = template.config().replace(PLACEHOLDER, name.as_str());
+    // After what every folder has.
+    files.insert(3, (format!("{name}.toml"), config));
+    Some(files)
+}
+
+fn no_template(name: &ChoreName, lang: Language, template: Template) -> Error {
+    let all = Template::value_variants().iter();
+    let has = all.filter(|template| files(name, lang, **template, None).is_some());
+    let has: Vec<String> = has.map(|template| template.name()).collect();
+    Error::NoTemplate { template: template.name(), lang: lang.name(), has: has.join(" and ") }
 }
 
 /// Into a folder that is new: nothing is overwritten.
@@ -175,48 +151,34 @@ mod tests {
     #[test]
     fn every_template_is_whole() {
         let name = ChoreName::new("my-chore").unwrap();
-        let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        for template in Template::value_variants() {
-            let files = files(&name, *template, Some(&workspace));
-            for (file, text) in &files {
-                assert!(!text.contains("{{") && text.ends_with('\n'), "{template:?}: {file}");
-                assert!(text.is_ascii(), "{template:?}: {file}");
+        for lang in Language::value_variants() {
+            for template in Template::value_variants() {
+                let Some(files) = files(&name, *lang, *template, None) else { continue };
+                for (file, text) in &files {
+                    assert!(!text.contains("{{") && text.ends_with('\n'), "{template:?}: {file}");
+                    assert!(text.is_ascii() || file.contains("/deps/"), "{template:?}: {file}");
+                }
+                let text = |wanted: &str| {
+                    let found = files.iter().find(|(file, _)| file == wanted);
+                    found.map(|(_, text)| &text[..]).unwrap()
+                };
+                let manifest: toml::Table = text(lang.manifest()).parse().unwrap();
+                let mut sections = manifest.values();
+                let is_named = |section: &toml::Value| {
+                    section.get("name").and_then(toml::Value::as_str) == Some("my-chore")
+                };
+                assert!(sections.any(is_named), "{lang:?} {template:?}");
+                Manifest::parse(text("my-chore.toml"), "my-chore.toml").unwrap();
             }
-            let text = |wanted: &str| {
-                files.iter().find(|(file, _)| file == wanted).map(|(_, text)| &text[..]).unwrap()
-            };
-            let package: toml::Table = text("Cargo.toml").parse().unwrap();
-            assert_eq!(package["package"]["name"].as_str(), Some("my-chore"));
-            let patched = package["patch"]["crates-io"].as_table().unwrap();
-            let ours = package["dependencies"].as_table().unwrap().keys();
-            let ours: Vec<_> = ours.filter(|name| name.starts_with("chore-")).collect();
-            assert_eq!(patched.keys().collect::<Vec<_>>(), ours, "{template:?}");
-            Manifest::parse(text("my-chore.toml"), "my-chore.toml").unwrap();
-            let (source, tests) = text("src/lib.rs").split_once("#[cfg(test)]").unwrap();
-            assert!(tests.contains("#[test]"), "{template:?}");
-            let lines_max = if *template == Template::Blank { 30 } else { 150 };
-            assert!(source.lines().count() < lines_max, "{template:?}");
         }
     }
 
     #[test]
-    fn the_profile_is_that_of_our_own_chores() {
-        let root: toml::Table = include_str!("../../../Cargo.toml").parse().unwrap();
-        let mut ours = root["profile"]["chore"].as_table().unwrap().clone();
-        ours.remove("inherits");
-        let package: toml::Table = PACKAGE.parse().unwrap();
-        assert_eq!(package["profile"]["release"].as_table(), Some(&ours));
-    }
-
-    #[test]
-    fn without_the_source_nothing_is_patched() {
-        let empty = tempfile::tempdir().unwrap();
+    fn a_language_without_a_template_says_what_it_has() {
         let name = ChoreName::new("a").unwrap();
-        for workspace in [None, Some(empty.path())] {
-            for (file, text) in files(&name, Template::Settle, workspace) {
-                assert!(!text.contains("[patch"), "{file}");
-            }
-        }
+        let said = no_template(&name, Language::Python, Template::Sql).to_string();
+        let expected = "make a chore in python: there is no template sql for it, only blank and periodic-report";
+        assert_eq!(said, expected);
     }
 
     #[test]

@@ -130,7 +130,7 @@ fn text(err: wasmtime::Error) -> String {
 /// first host call that waits or when it is called: better refused now.
 fn world(engine: &Engine, component: &Component) -> Result<World, Error> {
     // The component may have it in any version that goes with this one.
-    let export = |world: World| Some((world, component.get_export(None, &world.lifecycle())?.0));
+    let export = |world: World| Some((world, component.get_export(None, world.lifecycle())?.0));
     let (world, export) = World::ALL.into_iter().find_map(export).ok_or_else(|| {
         let lifecycle = World::Chore.lifecycle();
         Error::Link(format!("the component exports no {lifecycle}: it is no chore"))

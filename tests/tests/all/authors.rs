@@ -2,6 +2,7 @@
 //! run; and each mistake is answered with one line that says what to do.
 
 mod dev;
+mod python;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -163,8 +164,11 @@ fn what_cannot_be_built_says_what_to_do() {
     let members = "[workspace]\nresolver = \"3\"\nmembers = [\"one\", \"two\"]\n";
     fs::write(path("several/Cargo.toml"), members).unwrap();
     for (folder, expected) in [
-        ("empty", "build empty: there is no Cargo.toml: name the folder of a crate, or make one"),
-        ("missing", "build missing: there is no Cargo.toml"),
+        (
+            "empty",
+            "build empty: there is no Cargo.toml or pyproject.toml: name the folder of a chore",
+        ),
+        ("missing", "build missing: there is no Cargo.toml or"),
         ("plain", "build plain: it is no component: write crate-type = [\"cdylib\"] below [lib]"),
         ("misnamed", "build mis_named: the package's name is the chore's: change it in"),
         (

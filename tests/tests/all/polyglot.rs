@@ -9,16 +9,17 @@ use chore_host::orders::{ArchiveRequest, Info, Orders, Status};
 use chore_host::status::{LastRun, Triggered};
 use futures::future::join_all;
 use testplanet::{
-    SENDER, SENDER_GRANTS, Testplanet, chore, component, eventually, scripted_component, told,
+    SENDER, SENDER_GRANTS, Testplanet, chore, component, eventually, javascript_component,
+    python_component, told,
 };
 
 const REPORT: &str = "order-report";
 const CLEANER: &str = "archive-cleaner";
 
 /// A component of another language, and what its operator wrote.
-async fn scripted(language: &'static str, name: &'static str, config: &str) -> File {
-    let build = move || scripted_component(language, name);
-    (tokio::task::spawn_blocking(build).await.unwrap(), Some(config.to_owned()))
+async fn built(build: fn(&str) -> PathBuf, name: &'static str, config: &str) -> File {
+    let component = tokio::task::spawn_blocking(move || build(name)).await.unwrap();
+    (component, Some(config.to_owned()))
 }
 
 type File = (PathBuf, Option<String>);
@@ -35,8 +36,8 @@ async fn chores_in_three_languages_run_side_by_side() {
     let grants = "grants = [\"orders\"]\n";
     let files = vec![
         (component(SENDER), Some(SENDER_GRANTS.to_owned())),
-        scripted("python", REPORT, &format!("{grants}[settings]\nwarn-at = 4\n")).await,
-        scripted("javascript", CLEANER, &format!("{grants}[settings]\nkeep = \"0s\"\n")).await,
+        built(python_component, REPORT, &format!("{grants}[settings]\nwarn-at = 4\n")).await,
+        built(javascript_component, CLEANER, &format!("{grants}[settings]\nkeep = \"0s\"\n")).await,
     ];
     let planet = Testplanet::start_with(1, 1, |options| options.chore_files = files).await;
     let node = planet.node(0);
@@ -81,7 +82,7 @@ async fn a_chore_in_javascript_keeps_what_its_operator_set_and_fails_in_words() 
     let config = |keep: &str| format!("grants = [\"orders\"]\n[settings]\nkeep = \"{keep}\"\n");
     let files = vec![
         (component(SENDER), Some(SENDER_GRANTS.to_owned())),
-        scripted("javascript", CLEANER, &config("1h 30m")).await,
+        built(javascript_component, CLEANER, &config("1h 30m")).await,
     ];
     let planet = Testplanet::start_with(1, 1, |options| options.chore_files = files).await;
     let node = planet.node(0);

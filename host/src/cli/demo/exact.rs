@@ -140,7 +140,7 @@ async fn send(out: &Out, planet: &Planet, database: &Orders) -> Result<Counts, C
                 out.tell(&format!("run {} of {SENDER} {}", run.iteration, show::run(&run)))?
             }
             Ok(Ok(Triggered::Began { .. } | Triggered::Stopped)) => {}
-            Ok(Err(err)) => return Err(Error::Trigger(err).into()),
+            Ok(Err(err)) => return Err(Error::Trigger { name: SENDER, source: err }.into()),
             Err(_) => {
                 let max = humantime::format_duration(SETTLE_MAX);
                 out.tell(&format!("not all orders were settled within {max}"))?;

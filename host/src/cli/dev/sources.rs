@@ -1,6 +1,6 @@
-//! Tells when the source of a chore has changed. What cargo writes is not source.
+//! Tells when the source of a chore has changed, whatever its language. What is built is not source.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,8 +12,8 @@ use super::Error;
 /// How long after a change the others of the same save are waited for.
 const DEBOUNCE: Duration = Duration::from_millis(100);
 
-/// Beside the folder itself, and with all that is in them.
-const FOLDERS: [&str; 3] = ["src", "wit", "tests"];
+/// Folders without source, beside hidden ones.
+const NO_SOURCE: [&str; 3] = ["target", "node_modules", "__pycache__"];
 
 pub(super) struct Sources {
     changed: Arc<Notify>,
@@ -35,11 +35,9 @@ impl Sources {
         let watch = || {
             let mut watcher = notify::recommended_watcher(handler)?;
             watcher.watch(folder, RecursiveMode::NonRecursive)?;
-            for name in FOLDERS {
-                let inside = folder.join(name);
-                if inside.is_dir() {
-                    watcher.watch(&inside, RecursiveMode::Recursive)?;
-                }
+            // With all that is in them.
+            for inside in folders(folder) {
+                watcher.watch(&inside, RecursiveMode::Recursive)?;
             }
             Ok(watcher)
         };
@@ -56,27 +54,54 @@ impl Sources {
     }
 }
 
+/// Folders in a folder that may have source. That it cannot be read, watching it says.
+fn folders(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let has_source = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        path.is_dir() && !name.starts_with('.') && !NO_SOURCE.contains(&&*name)
+    };
+    entries.map(|entry| entry.path()).filter(has_source).collect()
+}
+
 /// Not the lock file and what editors leave.
 fn is_source(path: &Path) -> bool {
     let extension = path.extension().and_then(|extension| extension.to_str());
     let hidden = path.file_name().is_none_or(|name| name.to_string_lossy().starts_with('.'));
-    !hidden && matches!(extension, Some("rs" | "toml" | "wit" | "sql" | "proto"))
+    !hidden
+        && matches!(extension, Some("rs" | "py" | "js" | "json" | "toml" | "wit" | "sql" | "proto"))
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
+
+    #[test]
+    fn which_folders_may_have_source() {
+        let here = tempfile::tempdir().unwrap();
+        for name in ["src", "wit", "target", ".git", "node_modules", "package"] {
+            std::fs::create_dir(here.path().join(name)).unwrap();
+        }
+        std::fs::write(here.path().join("chore.py"), "").unwrap();
+        let mut found = folders(here.path());
+        found.sort();
+        assert_eq!(found, ["package", "src", "wit"].map(|name| here.path().join(name)));
+    }
 
     #[test]
     fn what_is_source() {
         for (path, expected) in [
             ("src/lib.rs", true),
+            ("chore.py", true),
             ("Cargo.toml", true),
             ("hello.toml", true),
             ("wit/world.wit", true),
             ("Cargo.lock", false),
             ("src/.lib.rs.swp", false),
             ("src/lib.rs~", false),
+            ("__pycache__/chore.pyc", false),
             ("src/4913", false),
             ("target", false),
             ("/", false),

@@ -13,6 +13,9 @@ use super::{author, done, folder, target};
 /// From nothing to the changed string in the log, what the chore depends on being compiled.
 const ONE_MINUTE: Duration = Duration::from_secs(60);
 
+/// Longest that anything is waited for: builds of Python are slow, and wait for each other.
+const WAIT_MAX: Duration = LONG.saturating_mul(3);
+
 /// Between two looks at the terminal.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
@@ -48,7 +51,7 @@ impl Terminal {
             if found > before {
                 return found;
             }
-            assert!(begun.elapsed() < LONG, "{text:?} is not there:\n{}", self.shows());
+            assert!(begun.elapsed() < WAIT_MAX, "{text:?} is not there:\n{}", self.shows());
             assert!(self.child.try_wait().unwrap().is_none(), "it ended:\n{}", self.shows());
             std::thread::sleep(LOOK_EVERY);
         }
@@ -65,7 +68,7 @@ impl Terminal {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status.success();
             }
-            assert!(begun.elapsed() < LONG, "it does not end:\n{}", self.shows());
+            assert!(begun.elapsed() < WAIT_MAX, "it does not end:\n{}", self.shows());
             std::thread::sleep(LOOK_EVERY);
         }
     }
@@ -115,6 +118,31 @@ fn an_edited_string_is_in_the_log_of_the_running_peer_within_a_minute() {
     edit(&source, "good evening {}\" +", "good evening {}\"");
     edit(&source, "good evening {}\"", "good evening {}");
     terminal.until("good evening world", 0);
+    terminal.press("q");
+    assert!(terminal.ends());
+}
+
+#[test]
+fn an_edited_line_of_python_takes_over() {
+    let here = folder();
+    done(&author(here.path(), &["new", "hello", "--lang", "python"]));
+    let made = here.path().join("hello");
+    let source = made.join("greeting.py");
+    let mut terminal = Terminal::run(&made, &format!("{} dev", chore_program().display()));
+    terminal.until("compiling hello with componentize-py", 0);
+    let runs = terminal.until("hello world", 0);
+    terminal.until("hello: loaded", 0);
+    // What is no Python changes nothing.
+    edit(&source, "return", "retrun");
+    terminal.until("SyntaxError", 0);
+    terminal.until("not built; waiting for a change", 0);
+    edit(&source, "retrun f\"hello {whom}\"", "return f\"good morning {whom}\"");
+    terminal.until("compiling hello with componentize-py", 2);
+    // Meanwhile the old version can be run.
+    terminal.press("t");
+    terminal.until("hello world", runs);
+    terminal.until("good morning world", 0);
+    terminal.until("generation 2", 0);
     terminal.press("q");
     assert!(terminal.ends());
 }
