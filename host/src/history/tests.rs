@@ -161,9 +161,12 @@ fn a_version_passes_after_its_runs() {
             ("restart", "", ""),
             ("load b main", "", ""),
             ("extra succeeded", "watch", "2: b, good a, 1 left"),
-            ("main succeeded", "passed", "2: b, good b"),
+            ("main succeeded", "passed", "2: b, good b, before a"),
             ("main trapped", "unwatched", ""),
+            // The operator wants it.
+            ("back", "", "3: a, good a, quarantined b"),
             ("back", "", ""),
+            ("try b", "refused", ""),
         ],
     );
     // Without a probation it is good at once.
@@ -171,8 +174,9 @@ fn a_version_passes_after_its_runs() {
         0,
         &[
             ("load a", "", "1: a"),
-            ("replace b", "", "2: b, good b"),
+            ("replace b", "", "2: b, good b, before a"),
             ("main failed", "unwatched", ""),
+            ("back", "", "3: a, good a, quarantined b"),
         ],
     );
 }
@@ -217,7 +221,7 @@ fn what_failed_before_is_no_reason_to_go_back() {
             ("main failed", "watch", "2: b, good a, 2 left"),
             ("main trapped", "watch", "2: b, good a, 1 left"),
             ("extra failed", "go back", ""),
-            ("main timed-out", "passed", "2: b, good b"),
+            ("main timed-out", "passed", "2: b, good b, before a"),
         ],
     );
 }
@@ -237,10 +241,10 @@ fn what_did_not_pass_is_not_gone_back_to() {
             // The operator was quicker.
             ("replace d", "", "4: d, good a, 2 left"),
             ("main failed", "watch", "4: d, good a, 1 left"),
-            ("main succeeded", "passed", "4: d, good d"),
-            ("replace e main", "keep state", "5: e, good d, 2 left"),
+            ("main succeeded", "passed", "4: d, good d, before a"),
+            ("replace e main", "keep state", "5: e, good d, before a, 2 left"),
             // Back by hand.
-            ("replace d", "", "6: d, good d"),
+            ("replace d", "", "6: d, good d, before a"),
             ("main failed", "unwatched", ""),
         ],
     );
@@ -299,7 +303,6 @@ fn if_it_cannot_be_gone_back_the_new_version_stays() {
             ("main failed", "go back", ""),
             ("stuck", "", "2: b, good a"),
             ("main failed", "unwatched", ""),
-            ("back", "", ""),
             ("try b", "", ""),
             ("replace c main!", "keep state", "3: c, good b, 2 left"),
             ("main failed", "watch", "3: c, good b, 1 left"),
