@@ -49,6 +49,7 @@ pub struct Ended {
     pub usage: Usage,
     pub log: Vec<String>,
     pub log_lines: u64,
+    pub backtrace: Vec<String>,
 }
 
 /// The ledger of one peer. Clones share it.

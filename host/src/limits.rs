@@ -536,6 +536,9 @@ pub const LEDGER_KEEP_ROWS: u64 = 10_000;
 /// As many as the config may ask for: some 4 GiB for each cycle.
 pub const LEDGER_KEEP_ROWS_MAX: u64 = 10_000_000;
 
+/// Functions of a backtrace that are kept with a run, the innermost ones.
+pub const BACKTRACE_FRAMES_MAX: usize = 32;
+
 /// Lines of a run's log that are kept with it, the last ones.
 pub const RUN_LOG_LINES_KEPT: usize = 20;
 

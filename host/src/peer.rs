@@ -408,7 +408,9 @@ impl Handle {
     fn did(&self, what: &str, chore: &str, cycle: Option<&str>) {
         let Actor { by, note } = self.actor.clone();
         let (chore, cycle) = (chore.to_owned(), cycle.unwrap_or_default().to_owned());
-        info!(chore, cycle, by, note, "{what}");
+        let why = if note.is_empty() { String::new() } else { format!(": {note}") };
+        let of = if cycle.is_empty() { chore.clone() } else { format!("{chore} ({cycle})") };
+        info!(by, "asked to {what} {of}{why}");
         let (at, what) = (Timestamp::now(), what.to_owned());
         self.shared.ledger.event(EventRecord { at, by, what, chore, cycle, note });
     }

@@ -48,6 +48,9 @@ pub struct RunRecord {
     pub log: Vec<String>,
     /// How many lines it logged.
     pub log_lines: u64,
+    /// Where the guest was when it trapped or its time was up, the innermost function first.
+    #[serde(default)]
+    pub backtrace: Vec<String>,
 }
 
 /// Slots of one cycle, one after the other, that had no run.

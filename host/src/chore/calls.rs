@@ -79,6 +79,7 @@ pub(super) struct Finished {
     /// The last lines that it logged.
     pub log: Vec<String>,
     pub log_lines: u64,
+    pub backtrace: Vec<String>,
 }
 
 pub(super) fn reason(reason: RunReason) -> &'static str {
@@ -133,7 +134,7 @@ pub(super) async fn run(
     };
     let mut done = spec.program.run(call(&spec, &board, deadline, &signals), tick).await;
     let (usage, log_lines) = (done.usage, done.log_lines);
-    let log = std::mem::take(&mut done.log);
+    let (log, backtrace) = (std::mem::take(&mut done.log), std::mem::take(&mut done.backtrace));
     let outcome = judge(&spec, done, deadline, &signals).await;
     let last = LastRun {
         run: number,
@@ -144,7 +145,7 @@ pub(super) async fn run(
         outcome,
         usage,
     };
-    Finished { last, log, log_lines }
+    Finished { last, log, log_lines, backtrace }
 }
 
 fn call(spec: &Arc<Spec>, board: &Arc<Board>, deadline: Instant, signals: &Signals) -> Call {

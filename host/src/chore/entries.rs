@@ -32,14 +32,16 @@ pub(super) fn began(spec: &Spec, cycle: &str, run: &Run, by: String) -> u64 {
         usage: Usage::default(),
         log: Vec::new(),
         log_lines: 0,
+        backtrace: Vec::new(),
     });
     number
 }
 
 pub(super) fn ended(spec: &Spec, finished: Finished) -> LastRun {
-    let Finished { last, log, log_lines } = finished;
+    let Finished { last, log, log_lines, backtrace } = finished;
     let (elapsed, outcome, usage) = (last.elapsed, last.outcome.clone(), last.usage);
-    spec.services.ledger.ended(last.run, Ended { elapsed, outcome, usage, log, log_lines });
+    let ended = Ended { elapsed, outcome, usage, log, log_lines, backtrace };
+    spec.services.ledger.ended(last.run, ended);
     last
 }
 
@@ -56,5 +58,5 @@ pub(super) fn broken(number: u64, run: &Run) -> Finished {
         },
         usage: Usage::default(),
     };
-    Finished { last, log: Vec::new(), log_lines: 0 }
+    Finished { last, log: Vec::new(), log_lines: 0, backtrace: Vec::new() }
 }

@@ -56,7 +56,7 @@ pub(super) async fn trigger(
         Triggered::Ended { run } => {
             let view = RunView::from(&run);
             let value = json!({ "chore": name, "triggered": "ended", "run": view });
-            out.show(&value, || format!("run {} of {name} {}", run.iteration, show::run(&run)))?;
+            out.show(&value, || format!("run {} of {name} {}", run.run, show::run(&run)))?;
             Ok(if run.outcome.succeeded() { 0 } else { 1 })
         }
         Triggered::Stopped => Err(Error::Stopped(name.clone())),

@@ -134,6 +134,7 @@ struct RunView<'a> {
     memory_bytes: u64,
     log: &'a [String],
     log_lines: u64,
+    backtrace: &'a [String],
 }
 
 impl<'a> From<&'a Entry> for EntryView<'a> {
@@ -173,6 +174,7 @@ impl<'a> From<&'a RunRecord> for RunView<'a> {
             memory_bytes: run.usage.memory_bytes,
             log: &run.log,
             log_lines: run.log_lines,
+            backtrace: &run.backtrace,
         }
     }
 }
@@ -267,10 +269,13 @@ fn in_full(run: &RunRecord) -> String {
         add("cpu", elapsed(run.usage.cpu));
         add("memory", bytesize::ByteSize(run.usage.memory_bytes).to_string());
     }
-    if run.log_lines > 0 {
-        let kept = run.log.len();
-        lines.push(format!("  log        {} lines, the last {kept}:", run.log_lines));
-        lines.extend(run.log.iter().map(|line| format!("    {}", plain(line))));
+    let kept = run.log.len();
+    let log = format!("log        the last {kept} of {} lines:", run.log_lines);
+    for (head, below) in [("backtrace", &run.backtrace), (&log, &run.log)] {
+        if !below.is_empty() {
+            lines.push(format!("  {head}"));
+            lines.extend(below.iter().map(|line| format!("    {}", plain(line))));
+        }
     }
     lines.join("\n")
 }

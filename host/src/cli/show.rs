@@ -248,6 +248,9 @@ pub(super) fn chore(chore: &ChoreStatus, now: Timestamp) -> String {
         lines.push(format!("\ncycle {} is {}", plain(&cycle.name), cycle.state));
         let mut add = |name: &str, value: String| lines.push(format!("  {name:<10} {value}"));
         add("interval", cycle.interval.clone());
+        if let Some(pause) = pause(cycle, now) {
+            add("pause", pause);
+        }
         add("runs", cycle.iteration.to_string());
         add("failures", format!("{} since the last success", cycle.failures));
         if let Some(next) = cycle.next {
@@ -255,7 +258,7 @@ pub(super) fn chore(chore: &ChoreStatus, now: Timestamp) -> String {
         }
         if let Some(last) = &cycle.last {
             let began = relative(last.started, now);
-            add("last", format!("run {}, {began} ({})", last.iteration, last.started));
+            add("last", format!("run {}, {began} ({})", last.run, last.started));
             add("", run(last));
         }
     }

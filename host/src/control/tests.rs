@@ -139,6 +139,7 @@ fn entry() -> Entry {
         usage: Usage { cpu: Duration::from_millis(3), memory_bytes: 9 },
         log: vec!["INFO one".into()],
         log_lines: 1,
+        backtrace: vec![],
     })
 }
 

@@ -14,7 +14,7 @@ use crate::status::Outcome;
 
 const RUN: &str =
     "SELECT id, chore, cycle, version, digest, generation, iteration, reason, asked_by,
-    due, slot, started, elapsed, outcome, message, cpu, memory_bytes, log, log_lines FROM run";
+    due, slot, started, elapsed, outcome, message, cpu, memory_bytes, log, log_lines, backtrace FROM run";
 const SKIP: &str = "SELECT chore, cycle, first, last, slots, reason FROM skip";
 const EVENT: &str = "SELECT at, asked_by, what, chore, cycle, note FROM event";
 
@@ -133,7 +133,8 @@ fn run_of(row: &Row) -> rusqlite::Result<RunRecord> {
     let message: String = row.get(14)?;
     // A later version of this program may know more.
     let other = |word: &str| Outcome::HostFailed { message: format!("unknown outcome {word}") };
-    let log: String = row.get(17)?;
+    let (log, backtrace): (String, String) = (row.get(17)?, row.get(19)?);
+    let lines = |text: &str| text.lines().map(str::to_owned).collect();
     Ok(RunRecord {
         run: count(row, 0)?,
         chore: row.get(1)?,
@@ -151,8 +152,9 @@ fn run_of(row: &Row) -> rusqlite::Result<RunRecord> {
         outcome: outcome
             .map(|word| Outcome::from_word(&word, message).unwrap_or_else(|| other(&word))),
         usage: Usage { cpu: duration(row.get(15)?), memory_bytes: count(row, 16)? },
-        log: log.lines().map(str::to_owned).collect(),
+        log: lines(&log),
         log_lines: count(row, 18)?,
+        backtrace: lines(&backtrace),
     })
 }
 

@@ -33,7 +33,8 @@ pub(super) const MIGRATIONS: &[&str] = &["
         cpu INTEGER NOT NULL,
         memory_bytes INTEGER NOT NULL,
         log TEXT NOT NULL,
-        log_lines INTEGER NOT NULL
+        log_lines INTEGER NOT NULL,
+        backtrace TEXT NOT NULL
     ) STRICT;
     CREATE INDEX run_of_cycle ON run (chore, cycle, started);
     CREATE INDEX run_by_start ON run (started);
@@ -189,8 +190,9 @@ fn nanos(duration: std::time::Duration) -> i64 {
 fn insert(connection: &Connection, run: &RunRecord, ended: Option<&Ended>) -> rusqlite::Result<()> {
     let sql = "INSERT OR REPLACE INTO run (id, chore, cycle, version, digest, generation, iteration,
             reason, asked_by, due, slot, started, elapsed, outcome, message, cpu, memory_bytes, log,
-            log_lines)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)";
+            log_lines, backtrace)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19,
+            ?20)";
     connection.prepare_cached(sql)?.execute(params![
         integer(run.run),
         run.chore,
@@ -211,6 +213,7 @@ fn insert(connection: &Connection, run: &RunRecord, ended: Option<&Ended>) -> ru
         ended.map_or(0, |ended| integer(ended.usage.memory_bytes)),
         ended.map_or_else(String::new, |ended| ended.log.join("\n")),
         ended.map_or(0, |ended| integer(ended.log_lines)),
+        ended.map_or_else(String::new, |ended| ended.backtrace.join("\n")),
     ])?;
     Ok(())
 }
@@ -218,7 +221,7 @@ fn insert(connection: &Connection, run: &RunRecord, ended: Option<&Ended>) -> ru
 fn update(connection: &Connection, id: u64, ended: &Ended) -> rusqlite::Result<()> {
     let sql =
         "UPDATE run SET elapsed = ?2, outcome = ?3, message = ?4, cpu = ?5, memory_bytes = ?6,
-        log = ?7, log_lines = ?8 WHERE id = ?1";
+        log = ?7, log_lines = ?8, backtrace = ?9 WHERE id = ?1";
     connection.prepare_cached(sql)?.execute(params![
         integer(id),
         nanos(ended.elapsed),
@@ -228,6 +231,7 @@ fn update(connection: &Connection, id: u64, ended: &Ended) -> rusqlite::Result<(
         integer(ended.usage.memory_bytes),
         ended.log.join("\n"),
         integer(ended.log_lines),
+        ended.backtrace.join("\n"),
     ])?;
     Ok(())
 }

@@ -42,6 +42,7 @@ fn begin(ledger: &Ledger, chore: &str, cycle: &str, started: Timestamp) -> u64 {
         usage: Usage::default(),
         log: vec![],
         log_lines: 0,
+        backtrace: vec![],
     });
     run
 }
@@ -55,6 +56,7 @@ fn end(ledger: &Ledger, run: u64, outcome: Outcome) {
             usage: Usage { cpu: Duration::from_micros(34), memory_bytes: 1 << 20 },
             log: vec!["INFO one".into(), "WARN two".into()],
             log_lines: 9,
+            backtrace: vec!["a::b".into(), "c".into()],
         },
     );
 }
@@ -91,6 +93,7 @@ async fn a_run_is_one_row_with_all_that_is_known_of_it() {
         assert_eq!(found.elapsed, Some(Duration::from_millis(12)));
         assert_eq!(found.usage, Usage { cpu: Duration::from_micros(34), memory_bytes: 1 << 20 });
         assert_eq!(found.log, ["INFO one", "WARN two"]);
+        assert_eq!(found.backtrace, ["a::b", "c"]);
         assert_eq!((found.log_lines, found.generation, found.iteration), (9, 3, run + 10));
         assert_eq!((found.by.as_str(), found.started), ("alice", started));
         assert_eq!(found.slot, Some(started.minus(Duration::from_millis(7))));

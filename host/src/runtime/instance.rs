@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use wasmtime::{AsContext, Store, UpdateDeadline};
+use wasmtime::{AsContext, FrameInfo, Store, UpdateDeadline, WasmBacktrace};
 
 use crate::bindings::lifecycle::{CloseReason, Descriptor, OpenReason, Tick};
 use crate::capability::Contexts;
 use crate::limits::{
-    DESCRIBE_BYTES_MAX, DESCRIBE_TIMEOUT, GUEST_MESSAGE_BYTES_MAX, HOSTCALL_BYTES_MAX,
-    RESOURCES_MAX,
+    BACKTRACE_FRAMES_MAX, DESCRIBE_BYTES_MAX, DESCRIBE_TIMEOUT, GUEST_MESSAGE_BYTES_MAX,
+    HOSTCALL_BYTES_MAX, RESOURCES_MAX,
 };
 use crate::record::Usage;
 use crate::runtime::compile::{Error, Program};
@@ -57,6 +57,8 @@ pub struct Done {
     pub log_lines: u64,
     /// The last of them.
     pub log: Vec<String>,
+    /// Where the guest was when it trapped or its time was up, the innermost function first.
+    pub backtrace: Vec<String>,
     pub usage: Usage,
 }
 
@@ -127,6 +129,10 @@ impl Program {
             }
         };
         let data = store.data_mut();
+        let backtrace = match &answer {
+            Some(Err(err)) => backtrace(err),
+            Some(Ok(_)) | None => Vec::new(),
+        };
         let ended = match answer {
             Some(Ok(Ok(()))) => Ended::Returned(Ok(())),
             Some(Ok(Err(message))) => Ended::Returned(Err(one_line(&message))),
@@ -142,7 +148,7 @@ impl Program {
         let usage = Usage { cpu, memory_bytes: data.bare.limiter.peak() as u64 };
         let log = &mut data.contexts.log;
         let (log_dropped, log_lines, log) = (log.dropped(), log.lines(), log.take_last());
-        Done { ended, saved, log_dropped, log_lines, log, usage }
+        Done { ended, saved, log_dropped, log_lines, log, backtrace, usage }
     }
 }
 
@@ -189,6 +195,16 @@ fn trap_message(err: &wasmtime::Error, last_words: &str) -> String {
     let cause = err.root_cause().to_string();
     let message = if last_words.is_empty() { cause } else { format!("{cause}: {last_words}") };
     one_line(&message)
+}
+
+/// By the names that the component has; its tools may have taken them away.
+fn backtrace(err: &wasmtime::Error) -> Vec<String> {
+    let Some(trace) = err.downcast_ref::<WasmBacktrace>() else { return Vec::new() };
+    let name = |frame: &FrameInfo| match frame.func_name() {
+        Some(name) => one_line(&format!("{:#}", rustc_demangle::demangle(name))),
+        None => format!("function {}", frame.func_index()),
+    };
+    trace.frames().iter().take(BACKTRACE_FRAMES_MAX).map(name).collect()
 }
 
 fn one_line(message: &str) -> String {

@@ -161,6 +161,7 @@ fn run(slot: &str, started: &str, seconds: Option<u64>, outcome: Option<Outcome>
         usage: Usage::default(),
         log: vec![],
         log_lines: 0,
+        backtrace: vec![],
     }
 }
 

@@ -173,3 +173,18 @@ async fn a_pause_outlives_the_peer_and_ends_by_itself_if_it_has_an_end() {
     eventually("the pause is over", || async { pause() == Value::Null }).await;
     assert!(peer.terminate().success());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_trapped_says_where() {
+    let (_folder, home) = home(&Build::patched().run("trap").describe("two"));
+    let peer = up(home.root()).await;
+    Program::command(home.root(), &["trigger", PATCHED, "--wait"]);
+    let runs = json(home.root(), &["history", PATCHED, "--outcome", "trapped"]);
+    let backtrace = runs[0]["backtrace"].as_array().unwrap();
+    let named = |frame: &Value| frame.as_str().unwrap().contains("swap_patched");
+    assert!(backtrace.iter().any(named), "{runs}");
+    let number = runs[0]["run"].to_string();
+    let full = text(&Program::command(home.root(), &["history", "--run", &number]).stdout);
+    assert!(full.contains("backtrace") && full.contains("run breaks"), "{full}");
+    assert!(peer.terminate().success());
+}

@@ -37,12 +37,22 @@ fn the_peer_of_the_readme_runs() {
     }
 }
 
-#[test]
-fn the_tutorial_works_from_its_first_line_to_its_last() {
-    let text = fs::read_to_string(workspace().join("docs/tutorial.md")).unwrap();
+/// Each of these pages works from its first line to its last.
+fn works(page: &str) {
+    let text = fs::read_to_string(workspace().join(page)).unwrap();
     let mut reader = reader::Reader::new();
     for (line, step) in page::steps(&text) {
-        eprintln!("docs/tutorial.md:{line}");
+        eprintln!("{page}:{line}");
         reader.does(&step);
     }
+}
+
+#[test]
+fn the_tutorial_works() {
+    works("docs/tutorial.md");
+}
+
+#[test]
+fn the_page_for_operators_works() {
+    works("docs/operating.md");
 }

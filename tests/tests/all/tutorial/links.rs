@@ -21,6 +21,9 @@ const PLACES: [&str; 8] = [
 /// What a path in a page begins with if it is one of this repository.
 const ROOTS: [&str; 6] = ["host/", "guest-sdk/", "tests/", "docs/", "wit/", "proto/"];
 
+/// And what stands in the folder of a chore in Python.
+const OF_AUTHORS: [&str; 2] = ["wit/world.wit", "wit/deps/"];
+
 /// Every page, by its path.
 fn pages(place: &Path) -> Vec<PathBuf> {
     if place.is_file() {
@@ -88,7 +91,9 @@ fn follow(page: &Path, link: &str) -> Option<String> {
 /// Whether something in backquotes is a path of this repository, and not a pattern for one.
 fn is_path(code: &str) -> bool {
     let of_a_path = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '_' | '-' | '.');
+    let is_of_an_author = OF_AUTHORS.iter().any(|place| code.starts_with(place));
     ROOTS.iter().any(|root| code.starts_with(root))
+        && !is_of_an_author
         && code.chars().all(of_a_path)
         && !code.contains("VERSION")
 }
