@@ -3,13 +3,14 @@
 //! The rule is that of the linker, which takes an import or export of a compatible version for one
 //! of its own and then compares function by function. `docs/compatibility.md` says what it rests on.
 
-use std::fmt;
+pub use semver::Version;
+use semver::{Comparator, Op};
 
 /// What the names of all its interfaces begin with.
 pub const PACKAGE: &str = "chore:peer/";
 
 /// What this host has.
-pub const VERSION: Version = Version { major: 0, minor: 1, patch: 0 };
+pub const VERSION: Version = Version::new(0, 1, 0);
 
 /// What is to be done about a component that was built for a version after this host's.
 pub const NEWER: &str = "it needs a newer host, or to be built with the SDK of this one";
@@ -17,39 +18,26 @@ pub const NEWER: &str = "it needs a newer host, or to be built with the SDK of t
 /// And for one that is too old.
 pub const OLDER: &str = "rebuild it with a newer SDK";
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Version {
-    pub major: u64,
-    pub minor: u64,
-    pub patch: u64,
+/// `None` for pre-releases, which fit nothing but themselves, and for what is no version.
+pub fn parse(text: &str) -> Option<Version> {
+    let version = Version::parse(text).ok()?;
+    (version.pre.is_empty() && version.build.is_empty()).then_some(version)
 }
 
-impl Version {
-    /// `None` for pre-releases, which fit nothing but themselves, and for what is no version.
-    pub fn parse(text: &str) -> Option<Version> {
-        let mut parts = text.split('.').map(|part| part.parse().ok());
-        let (major, minor, patch) = (parts.next()??, parts.next()??, parts.next()??);
-        let version = Version { major, minor, patch };
-        // A sign or a leading zero is read, but is no version.
-        (parts.next().is_none() && version.to_string() == text).then_some(version)
-    }
-
-    /// Whether what was built for one may be linked with the other: before 1.0.0 if only the patch
-    /// differs, from then on if the major version is the same.
-    pub fn goes_with(self, other: Version) -> bool {
-        let track = |version: Version| match version {
-            Version { major: 0, minor: 0, .. } => (version.patch, 0, 0),
-            Version { major: 0, minor, .. } => (0, minor, 0),
-            Version { major, .. } => (0, 0, major),
-        };
-        track(self) == track(other)
-    }
+/// Whether what was built for `found` may be linked with what this host has: before 1.0.0 if only
+/// the patch differs, from then on if the major version is the same.
+pub fn is_compatible(found: &Version) -> bool {
+    go_together(found, &VERSION)
 }
 
-impl fmt::Display for Version {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}.{}", self.major, self.minor, self.patch)
-    }
+fn go_together(one: &Version, other: &Version) -> bool {
+    let follows = |version: &Version, on: &Version| {
+        let (minor, patch) = (Some(on.minor), Some(on.patch));
+        let caret =
+            Comparator { op: Op::Caret, major: on.major, minor, patch, pre: on.pre.clone() };
+        caret.matches(version)
+    };
+    follows(one, other) || follows(other, one)
 }
 
 /// What to do about a component of a version that does not go with this host's.
@@ -80,12 +68,12 @@ mod tests {
             ("1.0.0", "1.7.3", true),
             ("1.0.0", "2.0.0", false),
         ] {
-            let [ours, theirs] = [ours, theirs].map(|text| Version::parse(text).unwrap());
-            assert_eq!(ours.goes_with(theirs), expected, "{ours} {theirs}");
+            let [ours, theirs] = [ours, theirs].map(|text| parse(text).unwrap());
+            assert_eq!(go_together(&ours, &theirs), expected, "{ours} {theirs}");
         }
         for text in ["", "0", "0.1", "0.1.0.0", "0.1.0-draft", "0.1.+1", "0.01.0", "v0.1.0", "0.1."]
         {
-            assert_eq!(Version::parse(text), None, "{text}");
+            assert_eq!(parse(text), None, "{text}");
         }
     }
 }

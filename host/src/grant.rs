@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::contract::{PACKAGE, VERSION, Version, advice};
+use crate::contract::{self, PACKAGE, VERSION, Version, advice};
 use crate::name::{ChoreName, did_you_mean, nearest, quote};
 
 /// An interface whose functions wait has a twin for components that know no `async func`, which is
@@ -239,13 +239,13 @@ enum Import {
 
 fn classify(import: &str) -> Import {
     let Some((path, version)) = import.split_once('@') else { return Import::Unknown };
-    let found = Version::parse(version);
+    let found = contract::parse(version);
     if let Some(interface) = path.strip_prefix("wasi:") {
         let package = interface.split('/').next().unwrap_or_default();
         return match found {
             _ if !WASI_PACKAGES.contains(&package) => Import::Unknown,
             Some(Version { major: 0, minor: 2, .. }) => Import::Plain,
-            Some(Version { major: 0, minor: 3, patch: 0 }) if interface == WASI_0_3 => {
+            Some(Version { major: 0, minor: 3, patch: 0, .. }) if interface == WASI_0_3 => {
                 Import::Plain
             }
             _ => Import::OtherVersion(OTHER_WASI),
@@ -256,10 +256,10 @@ fn classify(import: &str) -> Import {
     let is_known = capability.is_some() || interface == TYPES;
     match (found, capability) {
         // Whether it has the functions that are imported, the linker finds out.
-        (Some(found), Some(capability)) if found.goes_with(VERSION) => {
+        (Some(found), Some(capability)) if contract::is_compatible(&found) => {
             Import::Capability(capability)
         }
-        (Some(found), _) if found.goes_with(VERSION) && is_known => Import::Plain,
+        (Some(found), _) if contract::is_compatible(&found) && is_known => Import::Plain,
         (Some(found), _) if is_known || found > VERSION => {
             Import::OtherVersion(advice(Some(found)))
         }

@@ -13,7 +13,7 @@ use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use wasmparser::{Chunk, Parser, Payload};
 
-use crate::contract::{PACKAGE, VERSION, Version, advice};
+use crate::contract::{self, PACKAGE, VERSION, Version, advice};
 use crate::limits::{COMPONENT_BYTES_MAX, COMPONENT_NAMES_MAX, COMPONENT_SECTIONS_MAX};
 use crate::name::{cut, quote};
 use crate::units::hex;
@@ -322,14 +322,14 @@ fn world(exports: &[String]) -> Result<(World, Version), Error> {
         exports.iter().filter_map(of)
     };
     for world in World::ALL {
-        let mut parsed = versions(world).filter_map(|version| Version::parse(&version));
-        if let Some(version) = parsed.find(|version| version.goes_with(VERSION)) {
+        let mut parsed = versions(world).filter_map(|version| contract::parse(&version));
+        if let Some(version) = parsed.find(contract::is_compatible) {
             return Ok((world, version));
         }
     }
     let other = World::ALL.into_iter().find_map(|world| Some((world, versions(world).next()?)));
     if let Some((world, found)) = other {
-        let (interface, advice) = (world.interface(), advice(Version::parse(&found)));
+        let (interface, advice) = (world.interface(), advice(contract::parse(&found)));
         return Err(Error::OtherVersion { interface, found: cut(&found), advice });
     }
     let named: Vec<String> =

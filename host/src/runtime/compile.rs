@@ -7,7 +7,7 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 use wasmtime::component::types::ComponentItem;
 
-use crate::contract::{NEWER, PACKAGE, VERSION, Version};
+use crate::contract::{self, NEWER, PACKAGE, VERSION};
 use crate::error::chain;
 use crate::package::{Digest, World};
 use crate::runtime::cache::Verified;
@@ -160,7 +160,7 @@ fn hint(runtime: &Runtime, component: &Component) -> String {
     let ty = component.component_type();
     let names = ty.imports(&runtime.0.engine).map(|(name, _)| name);
     let versions = names.filter_map(|name| name.strip_prefix(PACKAGE)?.split_once('@'));
-    let latest = versions.filter_map(|(_, version)| Version::parse(version)).max();
+    let latest = versions.filter_map(|(_, version)| contract::parse(version)).max();
     match latest.filter(|latest| *latest > VERSION) {
         Some(latest) => {
             format!(" (it is made for {PACKAGE}*@{latest}, this host has {VERSION}: {NEWER})")
