@@ -53,6 +53,14 @@ fn json(output: &Output) -> Value {
     serde_json::from_str(&text).unwrap_or_else(|err| panic!("{err}: {text}"))
 }
 
+#[test]
+fn the_first_chore_is_short() {
+    let source = testplanet::workspace().join("host/templates/blank/lib.rs");
+    let text = std::fs::read_to_string(source).unwrap();
+    let (chore, tests) = text.split_once("#[cfg(test)]").unwrap();
+    assert!(chore.lines().count() < 30 && tests.contains("#[test]"), "{chore}");
+}
+
 /// What a template makes is good from the first minute, without a network.
 #[tokio::test]
 async fn every_template_is_tested_built_checked_and_run() {
