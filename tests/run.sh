@@ -31,6 +31,8 @@ step "chores in other languages"
 missing=()
 python3 -c 'import ensurepip, venv' || missing+=(python3-venv)
 node --version && npm --version || missing+=(nodejs npm)
+# What the panel is tested in.
+chromium --version || missing+=(chromium)
 if [[ ${#missing[@]} -gt 0 ]]; then
     apt-get update && apt-get install --yes "${missing[@]}"
 fi

@@ -5,7 +5,7 @@
 //! |---|---|
 //! | `GET /status` | a `PeerStatus` |
 //! | `GET /metrics` | Prometheus text |
-//! | `GET /history?chore=&cycle=&before=&outcome=&runs=&limit=` | each `Entry` of the ledger, newest first |
+//! | `GET /history?chore=&cycle=&before=&outcome=&runs=&events=&limit=` | each `Entry`, the newest first |
 //! | `GET /runs/{run}` | a `RunRecord` |
 //! | `GET /chores/{name}/why?cycle=&from=&to=` | a `Why` |
 //! | `POST /chores/{name}/trigger?cycle=&wait=` | a `Triggered`, when a run begins, or has ended |
@@ -37,7 +37,7 @@ use crate::cycle::Interval;
 use crate::limits::SOCKET_PATH_BYTES_MAX;
 use crate::peer::{ControlError, Handle};
 use crate::record::{Entry, Query, RunRecord};
-use crate::status::{Actor, Change, PeerStatus, Triggered};
+use crate::status::{Actor, Change, ChoreDetail, PeerStatus, Triggered};
 use crate::why::{Moment, Why};
 
 /// Why the control socket could not be opened.
@@ -78,6 +78,9 @@ pub trait Controls: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = Result<Why, ControlError>> + Send;
 
     fn status(&self) -> PeerStatus;
+
+    /// As `Handle::detail`.
+    fn detail(&self, chore: &str) -> Result<ChoreDetail, ControlError>;
 
     /// Prometheus text.
     fn metrics(&self) -> String;
@@ -165,6 +168,10 @@ impl Controls for Handle {
 
     fn status(&self) -> PeerStatus {
         Handle::status(self)
+    }
+
+    fn detail(&self, chore: &str) -> Result<ChoreDetail, ControlError> {
+        Handle::detail(self, chore)
     }
 
     fn metrics(&self) -> String {

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! floor 8  main cli
-//! floor 7  control planet
+//! floor 7  control planet panel
 //! floor 6  peer
 //! floor 5  registry folder checkup
 //! floor 4  chore
@@ -44,6 +44,7 @@ pub mod node_id;
 mod order_stream;
 pub mod orders;
 pub mod package;
+pub mod panel;
 pub mod peer;
 pub mod plan;
 pub mod planet;

@@ -544,3 +544,38 @@ pub const RUN_LOG_LINES_KEPT: usize = 20;
 
 /// Bytes of them, together.
 pub const RUN_LOG_BYTES_KEPT: usize = 4 * 1024;
+
+// The panel.
+
+/// Chores on one page: what a person looks over, and few enough questions to the ledger.
+pub const PANEL_CHORES_PER_PAGE: usize = 25;
+
+/// Cycles of one chore on the page of all chores; the others are on its own.
+pub const PANEL_CYCLES_PER_CHORE: usize = 4;
+
+/// Cycles on one page of a chore.
+pub const PANEL_CYCLES_PER_PAGE: usize = 20;
+
+/// Problems that are listed; beyond, they are counted.
+pub const PANEL_PROBLEMS: usize = 12;
+
+/// Runs and skips of each cycle in the picture of the last hour.
+pub const PANEL_LANE_ENTRIES: u32 = 60;
+
+/// Bars of the small picture of a cycle's durations.
+pub const PANEL_SPARKLINE_RUNS: usize = 24;
+
+/// Bars of the large ones.
+pub const PANEL_PLOT_RUNS: u32 = 100;
+
+/// Columns that they have at least, so that a first run is no wall.
+pub const PANEL_PLOT_RUNS_MIN: usize = 40;
+
+/// Runs whose last lines are shown together.
+pub const PANEL_LOG_RUNS: usize = 8;
+
+/// Rows of one page of history.
+pub const PANEL_HISTORY_ENTRIES: u32 = 50;
+
+/// Lines of what was done.
+pub const PANEL_EVENTS: u32 = 20;

@@ -33,7 +33,7 @@ use crate::record::{Entry, EventRecord, Query, RunRecord};
 use crate::registry::{self, Registry};
 use crate::runtime::{self, Runtime};
 use crate::settlement::{self, Manner, Settlement};
-use crate::status::{Actor, Change, PeerStatus, Triggered};
+use crate::status::{Actor, Change, ChoreDetail, PeerStatus, Triggered};
 use crate::transport::{self, Ended, Routes, Server, ServerOptions, Transport};
 use crate::trust::{self, Trust};
 use crate::why::{self, Moment, Why};
@@ -309,6 +309,11 @@ impl Handle {
             problem: self.shared.registry.problem(),
             chores: self.shared.registry.status(),
         }
+    }
+
+    /// What a chore's next run is made of, and which versions there are.
+    pub fn detail(&self, chore: &str) -> Result<ChoreDetail, ControlError> {
+        self.shared.registry.detail(chore)
     }
 
     /// Prometheus text.

@@ -124,6 +124,8 @@ pub struct Query {
     pub outcome: Option<String>,
     /// Only runs.
     pub runs: bool,
+    /// Only what somebody did, or what became of files.
+    pub events: bool,
     /// At most so many; 0: as many as one answer holds.
     pub limit: u32,
 }

@@ -40,7 +40,7 @@ use crate::name::{ChoreName, nearest};
 use crate::node_id::NodeId;
 use crate::orders::Orders;
 use crate::runtime::Runtime;
-use crate::status::{Change, ChoreStatus, Triggered};
+use crate::status::{Change, ChoreDetail, ChoreStatus, Triggered};
 use crate::transport::Transport;
 use entry::Entry;
 use keeper::{Command, Keeper};
@@ -169,6 +169,13 @@ impl Registry {
         let shelf = self.inner.shelf();
         let found = shelf.entries.get_key_value(name);
         found.map(|(name, entry)| entry.status(name)).ok_or_else(|| shelf.unknown(name))
+    }
+
+    /// What its next run is made of, and which versions there are.
+    pub fn detail(&self, name: &str) -> Result<ChoreDetail, ControlError> {
+        let shelf = self.inner.shelf();
+        let found = shelf.entries.get_key_value(name);
+        found.map(|(name, entry)| entry.detail(name)).ok_or_else(|| shelf.unknown(name))
     }
 
     /// Why the chores directory cannot be followed now; empty if it can.

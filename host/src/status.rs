@@ -175,6 +175,47 @@ pub struct ChoreStatus {
     pub refused: Option<RefusedFile>,
 }
 
+/// What is known of one chore besides its status: what its next run is made of, and its versions.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChoreDetail {
+    /// As the chore reads them, in its own order.
+    pub settings: Vec<SettingStatus>,
+    pub versions: Vec<VersionStatus>,
+    /// `None` while it is not loaded.
+    pub limits: Option<LimitStatus>,
+    /// What going back would run.
+    pub go_back: Option<Build>,
+}
+
+/// One setting of a chore.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SettingStatus {
+    pub name: String,
+    pub help: String,
+    /// "text", "integer", ...
+    pub kind: String,
+    /// `None`: it is left out, or a secret, which is never shown.
+    pub value: Option<String>,
+}
+
+/// One version of a chore that the peer remembers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VersionStatus {
+    #[serde(flatten)]
+    pub build: Build,
+    /// What it is at once: "running", "good", "previous", "quarantined", "refused".
+    pub roles: Vec<String>,
+}
+
+/// What a chore may use.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LimitStatus {
+    /// Memory of one instance.
+    pub memory_bytes: u64,
+    /// From the wish to wind down to the end of a call.
+    pub grace: Duration,
+}
+
 impl ChoreStatus {
     /// The cycle that is meant: the one that is named, else "main", else the first.
     pub fn cycle<'a>(&'a self, named: Option<&'a str>) -> &'a str {

@@ -67,6 +67,7 @@ pub(super) async fn history(out: &Out, home: &Home, asked: Asked) -> Result<u8, 
         before: asked.before.map(|before| before.at(Timestamp::now()).from),
         outcome: asked.outcome,
         runs: asked.runs,
+        events: false,
         limit: asked.limit,
     };
     let entries = client.history(&query).await?;

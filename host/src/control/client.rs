@@ -109,6 +109,7 @@ impl Client {
         path.add("before", query.before.map(|time| time.as_nanos()));
         path.add("outcome", query.outcome.as_deref());
         path.add("runs", query.runs.then_some(true));
+        path.add("events", query.events.then_some(true));
         path.add("limit", Some(query.limit));
         let body = self.request(Method::GET, &path.0, CONTROL_TIMEOUT, "history").await?;
         parse("history", &body)

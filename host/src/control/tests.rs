@@ -178,6 +178,10 @@ impl Controls for FakePeer {
         peer_status()
     }
 
+    fn detail(&self, _: &str) -> Result<ChoreDetail, ControlError> {
+        Ok(ChoreDetail::default())
+    }
+
     fn metrics(&self) -> String {
         "runs_total 3\n".into()
     }
@@ -273,6 +277,7 @@ async fn each_method_reaches_the_peer_and_its_answer_comes_back() {
         before: Some(Timestamp::from_nanos(5)),
         outcome: Some("failed".into()),
         runs: true,
+        events: false,
         limit: 9,
     };
     assert_eq!(client.history(&query).await.unwrap(), [entry()]);

@@ -31,10 +31,14 @@ pub(super) fn entries(connection: &Connection, query: &Query) -> rusqlite::Resul
         Some("running") => wanted.and("outcome IS NULL", None),
         Some(outcome) => wanted.and("outcome = ?", Some(outcome.to_owned().into())),
     }
-    found.extend(wanted.read(connection, RUN, limit, run_of)?.into_iter().map(Entry::Run));
+    if !query.events {
+        found.extend(wanted.read(connection, RUN, limit, run_of)?.into_iter().map(Entry::Run));
+    }
     if !query.runs && query.outcome.is_none() {
-        let skips = Wanted::of(query, "first").read(connection, SKIP, limit, skip_of)?;
-        found.extend(skips.into_iter().map(Entry::Skip));
+        if !query.events {
+            let skips = Wanted::of(query, "first").read(connection, SKIP, limit, skip_of)?;
+            found.extend(skips.into_iter().map(Entry::Skip));
+        }
         let mut wanted = Wanted::of(query, "at");
         if let Some(cycle) = wanted.conditions.iter_mut().find(|wanted| **wanted == "cycle = ?") {
             // What was done to all cycles was done to this one.

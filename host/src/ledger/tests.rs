@@ -185,6 +185,8 @@ async fn entries_are_found_by_what_is_asked_newest_first() {
     let all = ledger.entries(query("a", "main")).await.unwrap();
     assert!(all.is_sorted_by_key(|entry| std::cmp::Reverse(entry.at())));
     assert_eq!(kinds(all), "rseer", "what was done to all cycles was done to this one");
+    let events = Query { events: true, ..query("a", "main") };
+    assert_eq!(kinds(ledger.entries(events).await.unwrap()), "ee");
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ mod guests;
 mod hot_swap;
 mod ledger;
 mod operator;
+mod panel;
 mod patched;
 mod polyglot;
 mod power_cut;
