@@ -7,6 +7,8 @@
 mod board;
 mod calls;
 mod entries;
+#[cfg(test)]
+mod tests;
 
 pub use board::{Board, ControlError, Remembered};
 pub use calls::{OnEnded, Services, Spec};
@@ -25,6 +27,7 @@ use crate::bindings::lifecycle::{CloseReason, OpenReason};
 use crate::clock::Timestamp;
 use crate::cycle::{Control, Run, Step};
 use crate::limits::{LEDGER_BEGIN_WAIT, SCHEDULE_SAVE_EVERY, TIMER_MAX};
+use crate::record::RunRecord;
 use crate::status::{CycleStatus, LastRun, Outcome};
 use calls::{Finished, Signals};
 
@@ -196,8 +199,8 @@ struct Begun {
     spec: Arc<Spec>,
     cycle: String,
     run: Run,
-    /// In the ledger.
-    number: u64,
+    /// As the ledger has it.
+    record: RunRecord,
 }
 
 impl Actor {
@@ -216,10 +219,10 @@ impl Actor {
             // Before a run begins, so that no iteration is counted twice after a crash, and none
             // that began is missing in the ledger.
             self.persist(stopped).await;
-            for (cycle, step, number) in later {
-                match step {
-                    Step::Run(run) => self.start(cycle, run, number),
-                    step => self.act(cycle, step),
+            for (cycle, step, record) in later {
+                match (step, record) {
+                    (Step::Run(run), Some(record)) => self.start(cycle, run, record),
+                    (step, _) => self.act(cycle, step),
                 }
             }
             if stopped {
@@ -251,15 +254,15 @@ impl Actor {
     }
 
     /// Tells the ledger of a run that is about to begin, and gives it its number there.
-    fn note(&self, cycle: String, step: Step) -> (String, Step, u64) {
-        let number = match &step {
+    fn note(&self, cycle: String, step: Step) -> (String, Step, Option<RunRecord>) {
+        let record = match &step {
             Step::Run(run) => {
                 let by = self.board.take_askers(&cycle);
-                entries::began(&self.current.get(), &cycle, run, by)
+                Some(entries::began(&self.current.get(), &cycle, run, by))
             }
-            _ => 0,
+            _ => None,
         };
-        (cycle, step, number)
+        (cycle, step, record)
     }
 
     fn act(&mut self, cycle: String, step: Step) {
@@ -275,8 +278,7 @@ impl Actor {
                 }
             }
             Step::Skipped(skipped) => {
-                let spec = self.current.get();
-                spec.services.ledger.skipped(spec.name.as_str(), &cycle, skipped);
+                entries::skipped(&self.current.get(), &cycle, skipped);
             }
             // Runs are started, once they are noted. The board answers; what has stopped it knows
             // too.
@@ -284,7 +286,8 @@ impl Actor {
         }
     }
 
-    fn start(&mut self, cycle: String, run: Run, number: u64) {
+    fn start(&mut self, cycle: String, run: Run, record: RunRecord) {
+        let number = record.run;
         let signals = Signals::default();
         let spec = self.current.get();
         let span = tracing::info_span!(
@@ -299,7 +302,7 @@ impl Actor {
         let board = self.board.clone();
         let call = calls::run(spec.clone(), board, cycle.clone(), run, number, signals.clone());
         let task = self.runs.spawn(call.instrument(span));
-        self.names.insert(task.id(), Begun { spec, cycle: cycle.clone(), run, number });
+        self.names.insert(task.id(), Begun { spec, cycle: cycle.clone(), run, record });
         self.running.insert(cycle, signals);
     }
 
@@ -312,10 +315,10 @@ impl Actor {
                 (err.id(), None)
             }
         };
-        let Some(Begun { spec, cycle, run, number }) = self.names.remove(&id) else { return };
+        let Some(Begun { spec, cycle, run, record }) = self.names.remove(&id) else { return };
         self.running.remove(&cycle);
-        let finished = finished.unwrap_or_else(|| entries::broken(number, &run));
-        let last = entries::ended(&spec, finished);
+        let finished = finished.unwrap_or_else(|| entries::broken(record.run, &run));
+        let last = entries::ended(&spec, record, finished);
         report(&spec, &cycle, &last);
         (spec.on_ended)(&cycle, &last);
         self.board.ended(&cycle, last);

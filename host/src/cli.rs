@@ -18,6 +18,7 @@ mod output;
 mod run;
 mod setup;
 mod show;
+mod token;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -29,7 +30,8 @@ use clap::parser::ValueSource;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::clock::Timestamp;
-use crate::cycle::Interval;
+use crate::control::Control;
+use crate::cycle;
 use crate::error::chain;
 use crate::peer::Home;
 use crate::status::Actor;
@@ -82,7 +84,7 @@ enum Command {
     },
     /// Let no more runs begin by themselves until `restart`; a run in progress goes on
     #[command(
-        after_help = "Example: chore pause order-sender --for 2h --note \"satellite maintenance\""
+        after_help = "Examples: chore pause order-sender --for 2h --note \"satellite maintenance\"\n          chore pause 'order-*'\n          chore pause --all"
     )]
     Pause {
         #[command(flatten)]
@@ -110,15 +112,10 @@ enum Command {
     /// Change the interval of a chore's cycles, until its config's own interval changes
     ///
     /// A full interval begins now. It is kept over restarts of the peer.
-    #[command(after_help = "Example: chore interval order-sender 10m")]
-    Interval {
-        #[command(flatten)]
-        target: Target,
-        /// Such as 10m or "1h 30m"; or off
-        interval: Interval,
-        #[command(flatten)]
-        actor: Acting,
-    },
+    #[command(
+        after_help = "Examples: chore interval order-sender 10m\n          chore interval --all 1h"
+    )]
+    Interval(Interval),
     /// Say in one sentence when the next run comes and why, or why one came or did not
     #[command(after_help = "Example: chore why order-sender --at 10:00")]
     Why(history::WhyAsked),
@@ -132,8 +129,11 @@ enum Command {
     /// The peer follows the directory by itself; this tells when it is done, and what it did. What
     /// was refused is tried again.
     Reload {
-        /// Only wait for this chore: its file without `.wasm`
+        /// Only wait for this chore, its file without `.wasm`, or for those that fit a pattern
         name: Option<String>,
+        /// Wait for all chores, and say of each what became of it
+        #[arg(long, conflicts_with = "name")]
+        all: bool,
         /// Try again also what went back after failed runs
         #[arg(long)]
         force: bool,
@@ -142,13 +142,15 @@ enum Command {
     },
     /// Close a chore, and keep it unloaded, over restarts of the peer too, until `load`
     Unload {
-        name: String,
+        #[command(flatten)]
+        which: Which,
         #[command(flatten)]
         actor: Acting,
     },
     /// Load a chore that was unloaded
     Load {
-        name: String,
+        #[command(flatten)]
+        which: Which,
         #[command(flatten)]
         actor: Acting,
     },
@@ -157,9 +159,16 @@ enum Command {
     /// What ran until now is not tried again before its file or config changes, or
     /// `chore reload NAME --force` says so.
     GoBack {
-        name: String,
+        #[command(flatten)]
+        which: Which,
         #[command(flatten)]
         actor: Acting,
+    },
+    /// Make, list and revoke the tokens that changes over TCP need
+    #[command(after_help = "Example: chore token new alice")]
+    Token {
+        #[command(subcommand)]
+        what: token::What,
     },
     /// Show the orders of this home, whether its peer runs or not
     Orders {
@@ -198,12 +207,67 @@ enum Command {
 }
 
 #[derive(Args)]
+struct Which {
+    /// Name of the chore, its file without `.wasm`; or a pattern, such as 'order-*'
+    #[arg(required_unless_present = "all")]
+    name: Option<String>,
+    /// All chores
+    #[arg(long, conflicts_with = "name")]
+    all: bool,
+}
+
+impl From<Which> for Target {
+    fn from(which: Which) -> Target {
+        Target { which, cycle: None }
+    }
+}
+
+impl Which {
+    fn pattern(&self) -> &str {
+        self.name.as_deref().unwrap_or("*")
+    }
+}
+
+#[derive(Args)]
 struct Target {
-    /// Name of the chore: its file without `.wasm`
-    name: String,
+    #[command(flatten)]
+    which: Which,
     /// Only this cycle
     #[arg(long)]
     cycle: Option<String>,
+}
+
+/// With `--all` there is no name, so that what stands in its place is the interval.
+#[derive(Args)]
+struct Interval {
+    /// Name of the chore, its file without `.wasm`; or a pattern, such as 'order-*'; not with --all
+    #[arg(value_name = "NAME")]
+    first: String,
+    /// Such as 10m or "1h 30m"; or off
+    #[arg(value_name = "INTERVAL", required_unless_present = "all", conflicts_with = "all")]
+    second: Option<cycle::Interval>,
+    /// All chores
+    #[arg(long)]
+    all: bool,
+    /// Only this cycle
+    #[arg(long)]
+    cycle: Option<String>,
+    #[command(flatten)]
+    actor: Acting,
+}
+
+impl Interval {
+    fn read(self) -> Result<(Target, cycle::Interval, Acting), Error> {
+        let Interval { first, second, all, cycle, actor } = self;
+        let (name, interval) = match second {
+            Some(interval) => (Some(first), interval),
+            None => {
+                let failed = |err: cycle::Error| Error::Interval(err.to_string());
+                (None, first.parse().map_err(failed)?)
+            }
+        };
+        Ok((Target { which: Which { name, all }, cycle }, interval, actor))
+    }
 }
 
 /// Who does it, for the ledger.
@@ -243,8 +307,8 @@ enum Error {
     LogFilter { filter: String, reason: String },
     #[error("{operation}")]
     System { operation: &'static str, source: io::Error },
-    #[error("no chore {name:?} in {}{}", .chores.display(), hint(.nearest))]
-    NoChore { name: String, chores: PathBuf, nearest: Option<String> },
+    #[error("{0}")]
+    Interval(String),
     #[error("trigger {0}: the chore was closed before its run")]
     Stopped(String),
     #[error("close the peer: not done within {}", humantime::format_duration(*.0))]
@@ -255,6 +319,8 @@ enum Error {
     Client(#[from] crate::control::ClientError),
     #[error(transparent)]
     Control(#[from] crate::control::Error),
+    #[error(transparent)]
+    Tokens(#[from] crate::control::TokensError),
     #[error(transparent)]
     Config(#[from] crate::config::Error),
     #[error(transparent)]
@@ -285,10 +351,6 @@ enum Error {
     New(#[from] new::Error),
     #[error(transparent)]
     Dev(#[from] dev::Error),
-}
-
-fn hint(nearest: &Option<String>) -> String {
-    nearest.as_ref().map(|name| format!("; did you mean {name:?}?")).unwrap_or_default()
 }
 
 /// The whole program. Exit codes: 0 done, 1 failed, 2 not understood.
@@ -347,40 +409,47 @@ async fn dispatch(cli: Cli) -> Result<u8, Error> {
 }
 
 async fn with_home(out: &Out, home: Home, command: Command) -> Result<u8, Error> {
-    use crate::control::Command as Control;
+    use crate::control::Command as Wish;
+    let (target, control, actor) = match command {
+        Command::Trigger { target, wait, actor } => (target, Control::Trigger { wait }, actor),
+        Command::Pause { target, duration, actor } => {
+            let until = duration.map(|duration| Timestamp::now().plus(duration));
+            (target, Control::Command(Wish::Pause { until }), actor)
+        }
+        Command::Restart { target, actor } => (target, Control::Command(Wish::Restart), actor),
+        Command::Cancel { target, actor } => (target, Control::Command(Wish::Cancel), actor),
+        Command::Interval(asked) => {
+            let (target, interval, actor) = asked.read()?;
+            (target, Control::Command(Wish::Interval(interval)), actor)
+        }
+        Command::Reload { name: None, all: false, force, actor } => {
+            return control::reload(out, &home, force, actor.into()).await;
+        }
+        Command::Reload { name, all, force, actor } => {
+            (Which { name, all }.into(), Control::Reload { force }, actor)
+        }
+        Command::Unload { which, actor } => (which.into(), Control::Unload, actor),
+        Command::Load { which, actor } => (which.into(), Control::Load, actor),
+        Command::GoBack { which, actor } => (which.into(), Control::GoBack, actor),
+        command => return look(out, home, command).await,
+    };
+    let (which, cycle) = (target.which.pattern(), target.cycle.as_deref());
+    control::control(out, &home, which, cycle, control, actor.into()).await
+}
+
+/// Commands that are no controls.
+async fn look(out: &Out, home: Home, command: Command) -> Result<u8, Error> {
     match command {
         Command::Setup => setup::setup(out, &home),
         Command::Run => run::run(home).await,
         Command::Ls => control::ls(out, &home).await,
         Command::Status { name } => control::status(out, &home, &name).await,
-        Command::Trigger { target, wait, actor } => {
-            control::trigger(out, &home, &target, wait, actor.into()).await
-        }
-        Command::Pause { target, duration, actor } => {
-            let until = duration.map(|duration| Timestamp::now().plus(duration));
-            control::command(out, &home, Control::Pause { until }, &target, actor.into()).await
-        }
-        Command::Restart { target, actor } => {
-            control::command(out, &home, Control::Restart, &target, actor.into()).await
-        }
-        Command::Cancel { target, actor } => {
-            control::command(out, &home, Control::Cancel, &target, actor.into()).await
-        }
-        Command::Interval { target, interval, actor } => {
-            let control = Control::Interval(interval);
-            control::command(out, &home, control, &target, actor.into()).await
-        }
         Command::Why(asked) => history::why(out, &home, asked).await,
         Command::History(asked) => history::history(out, &home, asked).await,
-        Command::Reload { name, force, actor } => {
-            change::reload(out, &home, name.as_deref(), force, actor.into()).await
-        }
-        Command::Unload { name, actor } => change::unload(out, &home, &name, actor.into()).await,
-        Command::GoBack { name, actor } => change::go_back(out, &home, &name, actor.into()).await,
-        Command::Load { name, actor } => change::load(out, &home, &name, actor.into()).await,
+        Command::Token { what } => token::token(out, &home, what),
         Command::Orders { what } => orders::show(out, &home, what).await,
-        Command::New(_) | Command::Build(_) | Command::Check(_) | Command::Dev(_) => Ok(0),
-        Command::Demo(_) | Command::Version => Ok(0),
+        // Whoever dispatches has taken them.
+        _ => Ok(0),
     }
 }
 

@@ -48,6 +48,7 @@ pub struct Config {
     pub settlement: Option<Settlement>,
     pub chores: Chores,
     pub ledger: Ledger,
+    pub control: Control,
     pub log: Log,
 }
 
@@ -186,6 +187,17 @@ impl Default for Ledger {
     }
 }
 
+/// Where the API is, besides the control socket.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Control {
+    /// When `None`, it is not on the network. Loopback, unless `allow_remote`.
+    pub listen: Option<SocketAddr>,
+    pub allow_remote: bool,
+    /// By which browsers reach it. When `None`, by the names of this machine.
+    pub name: Option<String>,
+}
+
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Log {
@@ -271,6 +283,15 @@ impl Config {
             if missing {
                 return Err(document.error_at(&[section], Problem::Needs { section, needs }));
             }
+        }
+        let Control { listen: control, allow_remote, .. } = self.control;
+        if control.is_some_and(|listen| !listen.ip().is_loopback()) && !allow_remote {
+            let problem = Problem::Needs {
+                section: "control",
+                needs: "a `listen` that only this machine reaches, such as \"127.0.0.1:7781\"; \
+                        allow-remote = true allows another, and then anyone there reads all of it",
+            };
+            return Err(document.error_at(&["control", "listen"], problem));
         }
         if self.chores.directory.as_os_str().is_empty() {
             let (key, kind) = ("chores.directory".into(), "the path of a directory".into());

@@ -1,42 +1,42 @@
-//! What operators reach a running peer by: HTTP and JSON over a Unix socket that only its owner can
-//! open. It knows no wasm and no terminal.
+//! What operators reach a running peer by: HTTP and JSON, over a Unix socket that only its owner can
+//! open, and over TCP if the config says so. It knows no wasm and no terminal.
 //!
-//! | route | what |
-//! |---|---|
-//! | `GET /status` | a `PeerStatus` |
-//! | `GET /metrics` | Prometheus text |
-//! | `GET /history?chore=&cycle=&before=&outcome=&runs=&events=&limit=` | each `Entry`, the newest first |
-//! | `GET /runs/{run}` | a `RunRecord` |
-//! | `GET /chores/{name}/why?cycle=&from=&to=` | a `Why` |
-//! | `POST /chores/{name}/trigger?cycle=&wait=` | a `Triggered`, when a run begins, or has ended |
-//! | `POST /chores/{name}/pause?cycle=&until=`, `restart`, `cancel` | nothing, when it is done |
-//! | `POST /chores/{name}/interval?cycle=&interval=` | the same |
-//! | `POST /reload?force=`, `/chores/{name}/reload?force=` | each `Change`, when all is done |
-//! | `POST /chores/{name}/unload`, `load`, `go-back` | the same |
-//!
-//! Times are nanoseconds since the Unix epoch. Each `POST` takes `by=` and `note=`: who does it, and
-//! why, for the ledger.
-//!
-//! Every error has the body `{"error": "..."}`.
+//! `routes` is what is answered, whoever asks; `access` who asks and what they may read; `server` the
+//! socket; `tcp` and its `guard` the port, with the `tokens` that a change needs there. What each
+//! answer looks like is in `docs/api.md`, and for programs in `openapi`.
 
+mod access;
+mod asked;
 mod client;
+mod connection;
+mod events;
+mod guard;
+mod openapi;
+mod problem;
 mod routes;
 mod server;
+mod tcp;
 #[cfg(test)]
 mod tests;
+mod tokens;
 
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
-pub use client::{Client, ClientError};
+pub use asked::Control;
+pub use client::{Client, ClientError, Events};
 pub use server::{Claim, Server, claim, serve};
+pub use tcp::{TcpOptions, TcpServer, serve_tcp};
+pub use tokens::{Token, Tokens, TokensError};
 
 use crate::clock::Timestamp;
 use crate::cycle::Interval;
 use crate::limits::SOCKET_PATH_BYTES_MAX;
+use crate::news::News;
 use crate::peer::{ControlError, Handle};
-use crate::record::{Entry, Query, RunRecord};
+use crate::record::{Entry, Page, Query, RunRecord};
 use crate::status::{Actor, Change, ChoreDetail, PeerStatus, Triggered};
 use crate::why::{Moment, Why};
 
@@ -56,6 +56,8 @@ pub enum Error {
     Lock { path: PathBuf, source: io::Error },
     #[error("listen on control socket {}", .path.display())]
     Listen { path: PathBuf, source: io::Error },
+    #[error("listen on {address} for the API: choose another `listen` in [control] of chore.toml")]
+    ListenTcp { address: SocketAddr, source: io::Error },
 }
 
 /// What a peer lets its operator do. None of it but a trigger waits for a run.
@@ -63,10 +65,23 @@ pub trait Controls: Clone + Send + Sync + 'static {
     /// The same, in the name of `actor`.
     fn acting(&self, actor: Actor) -> Self;
 
+    /// As [`Controls::page`], without where the next ones begin.
     fn history(
         &self,
         query: Query,
-    ) -> impl Future<Output = Result<Vec<Entry>, ControlError>> + Send;
+    ) -> impl Future<Output = Result<Vec<Entry>, ControlError>> + Send {
+        let page = self.page(query);
+        async { Ok(page.await?.entries) }
+    }
+
+    /// Entries of the ledger, the newest first.
+    fn page(&self, query: Query) -> impl Future<Output = Result<Page, ControlError>> + Send;
+
+    /// What happens from here on.
+    fn news(&self) -> News;
+
+    /// One chore in full, whatever its state.
+    fn chore(&self, chore: &str) -> Result<ChoreDetail, ControlError>;
 
     fn run(&self, run: u64) -> impl Future<Output = Result<RunRecord, ControlError>> + Send;
 
@@ -78,9 +93,6 @@ pub trait Controls: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = Result<Why, ControlError>> + Send;
 
     fn status(&self) -> PeerStatus;
-
-    /// As `Handle::detail`.
-    fn detail(&self, chore: &str) -> Result<ChoreDetail, ControlError>;
 
     /// Prometheus text.
     fn metrics(&self) -> String;
@@ -132,25 +144,21 @@ pub enum Command {
     Interval(Interval),
 }
 
-impl Command {
-    /// The last part of its route, and the word on the command line.
-    pub fn word(self) -> &'static str {
-        match self {
-            Command::Pause { .. } => "pause",
-            Command::Restart => "restart",
-            Command::Cancel => "cancel",
-            Command::Interval(_) => "interval",
-        }
-    }
-}
-
 impl Controls for Handle {
     fn acting(&self, actor: Actor) -> Handle {
         Handle::acting(self, actor)
     }
 
-    async fn history(&self, query: Query) -> Result<Vec<Entry>, ControlError> {
+    async fn page(&self, query: Query) -> Result<Page, ControlError> {
         Handle::history(self, query).await
+    }
+
+    fn news(&self) -> News {
+        Handle::news(self)
+    }
+
+    fn chore(&self, chore: &str) -> Result<ChoreDetail, ControlError> {
+        Handle::chore(self, chore)
     }
 
     async fn run(&self, run: u64) -> Result<RunRecord, ControlError> {
@@ -168,10 +176,6 @@ impl Controls for Handle {
 
     fn status(&self) -> PeerStatus {
         Handle::status(self)
-    }
-
-    fn detail(&self, chore: &str) -> Result<ChoreDetail, ControlError> {
-        Handle::detail(self, chore)
     }
 
     fn metrics(&self) -> String {

@@ -30,7 +30,7 @@ use crate::cycle::Skipped;
 use crate::database::{self, Database, Sync, lock};
 use crate::error::chain;
 use crate::limits::{LEDGER_UNWRITTEN_MAX, LEDGER_WRITE_EVERY};
-use crate::record::{Around, Entry, EventRecord, Query, RunRecord, SkipRecord, Usage};
+use crate::record::{Around, EventRecord, Page, Query, RunRecord, SkipRecord, Usage};
 use crate::status::Outcome;
 
 /// How much is kept.
@@ -162,8 +162,8 @@ impl Ledger {
     }
 
     /// The newest entries first.
-    pub async fn entries(&self, query: Query) -> Result<Vec<Entry>, database::Error> {
-        let Some(inner) = &self.0 else { return Ok(Vec::new()) };
+    pub async fn entries(&self, query: Query) -> Result<Page, database::Error> {
+        let Some(inner) = &self.0 else { return Ok(Page::default()) };
         self.written().await;
         inner.database.read(move |connection| read::entries(connection, &query)).await
     }

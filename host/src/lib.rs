@@ -10,7 +10,7 @@
 //! floor 4  chore
 //! floor 3  runtime
 //! floor 2  bindings capability
-//! floor 1  identity signing order_stream transport kademlia database orders sql memory trust settlement intake uplink meters components ledger
+//! floor 1  identity signing order_stream transport kademlia database orders sql memory trust settlement intake uplink meters components ledger news
 //! floor 0  error contract cycle plan package grant manifest config descriptor status limits name units clock node_id history record why tidy
 //! ```
 
@@ -40,6 +40,7 @@ pub mod manifest;
 pub mod memory;
 pub mod meters;
 pub mod name;
+pub mod news;
 pub mod node_id;
 mod order_stream;
 pub mod orders;

@@ -145,6 +145,54 @@ pub const CONTROL_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest that a trigger waits for a run to begin or end: a day, the longest run seen in practice.
 pub const CONTROL_TRIGGER_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 
+/// A request's body, in bytes: a note and some names.
+pub const CONTROL_REQUEST_BYTES_MAX: usize = 64 * 1024;
+
+/// The head of a request, in bytes: a browser's is some hundred, and a few KB with cookies of other
+/// programs on the same machine.
+pub const CONTROL_HEAD_BYTES_MAX: usize = 32 * 1024;
+
+/// Connections of the API over TCP at once, apart from those of the socket, so that whoever floods
+/// one does not lock the operator out of the other.
+pub const CONTROL_TCP_CONNECTIONS_MAX: usize = 128;
+
+/// Streams of events at once: each is a connection that stays.
+pub const EVENT_STREAMS_MAX: usize = 64;
+
+/// How often a stream of events that has nothing to say shows that it is there: proxies give up
+/// after a minute.
+pub const EVENT_HEARTBEAT: Duration = Duration::from_secs(15);
+
+/// How long a stream of events may be silent before its reader takes it for broken: four times as
+/// long, for a machine that is busy.
+pub const EVENT_SILENCE_MAX: Duration = Duration::from_secs(60);
+
+/// One event on its way, in bytes: a run with its log has some KB.
+pub const EVENT_BYTES_MAX: usize = MIB;
+
+// The API over TCP.
+
+/// A token's random part, in bytes: nobody guesses 256 bits.
+pub const TOKEN_BYTES: usize = 32;
+
+/// Tokens of one home.
+pub const TOKENS_MAX: usize = 100;
+
+/// The file that has their hashes, in bytes: some 200 for each.
+pub const TOKENS_FILE_BYTES_MAX: u64 = 64 * 1024;
+
+/// A token's name, in bytes: it stands in the ledger.
+pub const TOKEN_NAME_BYTES_MAX: usize = 63;
+
+/// Wrong tokens of one address before it must wait: a person mistypes a few times.
+pub const TOKEN_FAILURES_MAX: u32 = 10;
+
+/// How long they are counted, and then it may try again.
+pub const TOKEN_FAILURES_WINDOW: Duration = Duration::from_secs(60);
+
+/// Addresses whose failures are counted at once; beyond, those that were first are forgotten.
+pub const TOKEN_ADDRESSES_MAX: usize = 1_024;
+
 /// How long requests in progress have when the control socket closes.
 pub const CONTROL_SHUTDOWN_MAX: Duration = Duration::from_secs(1);
 
@@ -535,6 +583,14 @@ pub const LEDGER_KEEP_ROWS: u64 = 10_000;
 
 /// As many as the config may ask for: some 4 GiB for each cycle.
 pub const LEDGER_KEEP_ROWS_MAX: u64 = 10_000_000;
+
+// Events.
+
+/// Events that are kept for who listens to them: some MB at most, and a few seconds of a busy peer.
+pub const NEWS_KEPT: usize = 1_024;
+
+/// How long events are kept after the last listener has gone: a browser comes back within seconds.
+pub const NEWS_LISTENER_RETURNS: Duration = Duration::from_secs(60);
 
 /// Functions of a backtrace that are kept with a run, the innermost ones.
 pub const BACKTRACE_FRAMES_MAX: usize = 32;

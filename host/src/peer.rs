@@ -28,8 +28,9 @@ use crate::ledger::{Keep, Ledger};
 use crate::limits::{ABORT_WAIT, TRANSPORT_CLOSE_WAIT};
 use crate::memory::{self, Memory};
 use crate::meters::Meters;
+use crate::news::{Event, News};
 use crate::orders::{self, Orders};
-use crate::record::{Entry, EventRecord, Query, RunRecord};
+use crate::record::{EventRecord, Page, Query, RunRecord};
 use crate::registry::{self, Registry};
 use crate::runtime::{self, Runtime};
 use crate::settlement::{self, Manner, Settlement};
@@ -103,6 +104,7 @@ struct Shared {
     registry: Registry,
     meters: Meters,
     ledger: Ledger,
+    news: News,
     orders: Option<Orders>,
     settlement: Option<Settlement>,
     node: String,
@@ -148,13 +150,7 @@ impl Peer {
         if let Some(settlement) = &settlement {
             routes.push((SETTLEMENT_METHOD, Arc::new(settlement.clone())));
         }
-        let server = match config.server.listen {
-            Some(address) => {
-                let options = ServerOptions::default();
-                Some(Server::bind(identity.clone(), &address.to_string(), routes, options).await?)
-            }
-            None => None,
-        };
+        let server = server(&identity, &config, routes).await?;
         let started = Timestamp::now();
         // Before any run.
         ledger.event(of_peer(started, "peer started"));
@@ -164,6 +160,7 @@ impl Peer {
         server.iter().for_each(Server::serve);
 
         let meters = Meters::new();
+        let news = News::new(started);
         let registry = Registry::start(registry::Options {
             directory: home.root().join(&config.chores.directory),
             databases: home.databases(),
@@ -174,6 +171,7 @@ impl Peer {
             memory: memory.clone(),
             meters: meters.clone(),
             ledger: ledger.clone(),
+            news: news.clone(),
             orders: orders.clone(),
             kademlia,
             transport: transport.clone(),
@@ -184,7 +182,8 @@ impl Peer {
         let address = server.as_ref().map(|server| server.local_addr().to_string());
         let listen = config.server.external_address.or(address).unwrap_or_default();
         let node = identity.id().to_string();
-        let shared = Shared { registry, meters, ledger, orders, settlement, node, listen, started };
+        let shared =
+            Shared { registry, meters, ledger, news, orders, settlement, node, listen, started };
         let shutdown_budget = config.chores.shutdown_budget;
         let actor = Actor { by: "the program".into(), note: String::new() };
         let handle = Handle { shared: Arc::new(shared), actor };
@@ -264,6 +263,17 @@ async fn ledger(home: &Home, config: &Config) -> Result<Ledger, Error> {
     Ledger::open(&home.ledger(), keep).await.map_err(Error::Ledger)
 }
 
+/// What other nodes call, if the config says where.
+async fn server(
+    identity: &Arc<Identity>,
+    config: &Config,
+    routes: Routes,
+) -> Result<Option<Server>, Error> {
+    let Some(address) = config.server.listen else { return Ok(None) };
+    let options = ServerOptions::default();
+    Ok(Some(Server::bind(identity.clone(), &address.to_string(), routes, options).await?))
+}
+
 async fn settlement(home: &Home, identity: &Identity, manner: Manner) -> Result<Settlement, Error> {
     let path = home.data().join("settlement.db");
     let clock = Arc::new(Timestamp::now);
@@ -309,11 +319,6 @@ impl Handle {
             problem: self.shared.registry.problem(),
             chores: self.shared.registry.status(),
         }
-    }
-
-    /// What a chore's next run is made of, and which versions there are.
-    pub fn detail(&self, chore: &str) -> Result<ChoreDetail, ControlError> {
-        self.shared.registry.detail(chore)
     }
 
     /// Prometheus text.
@@ -417,11 +422,23 @@ impl Handle {
         let of = if cycle.is_empty() { chore.clone() } else { format!("{chore} ({cycle})") };
         info!(by, "asked to {what} {of}{why}");
         let (at, what) = (Timestamp::now(), what.to_owned());
-        self.shared.ledger.event(EventRecord { at, by, what, chore, cycle, note });
+        let event = EventRecord { at, by, what, chore, cycle, note };
+        self.shared.news.tell(|| Event::Control(event.clone()));
+        self.shared.ledger.event(event);
+    }
+
+    /// What happens from here on.
+    pub fn news(&self) -> News {
+        self.shared.news.clone()
+    }
+
+    /// One chore in full, whatever its state.
+    pub fn chore(&self, chore: &str) -> Result<ChoreDetail, ControlError> {
+        self.shared.registry.detail(chore)
     }
 
     /// What the ledger has, the newest first.
-    pub async fn history(&self, query: Query) -> Result<Vec<Entry>, ControlError> {
+    pub async fn history(&self, query: Query) -> Result<Page, ControlError> {
         self.shared.ledger.entries(query).await.map_err(of_ledger)
     }
 

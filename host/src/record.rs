@@ -7,12 +7,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::cycle::SkipReason;
-use crate::status::Outcome;
+use crate::status::{Outcome, json};
 
 /// What one call used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
     /// Time on a processor, of the guest and of host functions that answer at once.
+    #[serde(rename = "cpu_seconds", alias = "cpu", with = "json::seconds")]
     pub cpu: Duration,
     /// The most memory that the instance had, in bytes.
     pub memory_bytes: u64,
@@ -40,9 +41,12 @@ pub struct RunRecord {
     pub slot: Option<Timestamp>,
     pub started: Timestamp,
     /// `None` while it runs, and if the peer ended first.
+    #[serde(rename = "elapsed_seconds", with = "json::maybe_seconds")]
     pub elapsed: Option<Duration>,
-    /// `None` while it runs.
+    /// `None` while it runs, and then it is "running" in JSON.
+    #[serde(flatten, with = "json::ending")]
     pub outcome: Option<Outcome>,
+    #[serde(flatten)]
     pub usage: Usage,
     /// The last lines that it logged.
     pub log: Vec<String>,
@@ -114,12 +118,12 @@ pub struct Around {
 
 /// Which entries of the ledger to show, newest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct Query {
     pub chore: Option<String>,
     pub cycle: Option<String>,
-    /// Only what began earlier.
-    pub before: Option<Timestamp>,
+    /// Only what comes after this.
+    pub before: Option<Cursor>,
     /// Only runs that ended in this way, in one word; "running" for those that have not.
     pub outcome: Option<String>,
     /// Only runs.
@@ -128,4 +132,86 @@ pub struct Query {
     pub events: bool,
     /// At most so many; 0: as many as one answer holds.
     pub limit: u32,
+}
+
+/// Entries of the ledger, and where the next ones begin.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Page {
+    pub entries: Vec<Entry>,
+    /// For [`Query::before`]; `None` if there are no more.
+    pub before: Option<Cursor>,
+}
+
+/// A place between two entries of the ledger. Entries of the same time are in the order of their
+/// kind, and within it the latest first. As text a time, or a time, a kind and a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Cursor {
+    pub at: Timestamp,
+    /// Runs are of kind 0, skips 1, events 2; at 3 all of that time have been seen.
+    pub kind: u8,
+    /// In its table.
+    pub row: i64,
+}
+
+/// What is older than a time.
+impl From<Timestamp> for Cursor {
+    fn from(at: Timestamp) -> Cursor {
+        Cursor { at, kind: KINDS, row: 0 }
+    }
+}
+
+const KINDS: u8 = 3;
+
+impl From<Cursor> for String {
+    fn from(Cursor { at, kind, row }: Cursor) -> String {
+        let at = humantime::format_rfc3339_nanos(at.max(Timestamp::EPOCH).into());
+        if kind == KINDS { at.to_string() } else { format!("{at}.{kind}.{row}") }
+    }
+}
+
+impl TryFrom<String> for Cursor {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Cursor, String> {
+        let wrong = || {
+            let quoted = crate::name::quote(&text);
+            format!("{quoted} is neither a time such as 2026-11-25T10:30:07Z nor from an answer")
+        };
+        let (at, place) = text.split_once('Z').ok_or_else(wrong)?;
+        let at: Timestamp = format!("{at}Z").parse().map_err(|_| wrong())?;
+        if place.is_empty() {
+            return Ok(at.into());
+        }
+        let place = place.strip_prefix('.').and_then(|place| place.split_once('.'));
+        let (kind, row) = place.ok_or_else(wrong)?;
+        let kind = kind.parse().ok().filter(|kind| *kind < KINDS).ok_or_else(wrong)?;
+        Ok(Cursor { at, kind, row: row.parse().map_err(|_| wrong())? })
+    }
+}
+
+/// One line that a chore logged.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogLine {
+    pub at: Timestamp,
+    pub chore: String,
+    /// Empty while the chore opens and closes.
+    pub cycle: String,
+    /// The run in the ledger; 0 while the chore opens and closes.
+    pub run: u64,
+    /// "trace", "debug", "info", "warn" or "error".
+    pub level: String,
+    pub line: String,
+}
+
+/// Something that an operator should look at, or that is well again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProblemRecord {
+    pub at: Timestamp,
+    /// Empty: the peer itself.
+    pub chore: String,
+    /// In one word, such as "directory".
+    pub what: String,
+    /// Empty: it is well again.
+    pub message: String,
 }

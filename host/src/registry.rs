@@ -8,6 +8,7 @@
 
 mod change;
 pub(crate) mod describe;
+mod detail;
 mod entry;
 mod keeper;
 mod prepare;
@@ -37,6 +38,7 @@ use crate::limits::{CLOSE_TIMEOUT, LOAD_AT_START_MAX, REGISTRY_COMMANDS_WAITING}
 use crate::memory::{self, Memory};
 use crate::meters::Meters;
 use crate::name::{ChoreName, nearest};
+use crate::news::News;
 use crate::node_id::NodeId;
 use crate::orders::Orders;
 use crate::runtime::Runtime;
@@ -98,6 +100,7 @@ pub struct Options {
     pub memory: Memory,
     pub meters: Meters,
     pub ledger: Ledger,
+    pub news: News,
     /// `None` where the peer keeps no orders.
     pub orders: Option<Orders>,
     pub kademlia: Arc<dyn Kademlia>,
@@ -171,11 +174,14 @@ impl Registry {
         found.map(|(name, entry)| entry.status(name)).ok_or_else(|| shelf.unknown(name))
     }
 
-    /// What its next run is made of, and which versions there are.
+    /// One of them in full, whatever its state.
     pub fn detail(&self, name: &str) -> Result<ChoreDetail, ControlError> {
         let shelf = self.inner.shelf();
-        let found = shelf.entries.get_key_value(name);
-        found.map(|(name, entry)| entry.detail(name)).ok_or_else(|| shelf.unknown(name))
+        match (shelf.entries.get_key_value(name), shelf.misnamed.get(name)) {
+            (Some((name, entry)), _) => Ok(entry.detail(name)),
+            (None, Some(reason)) => Ok(entry::misnamed(name, reason).into()),
+            (None, None) => Err(shelf.unknown(name)),
+        }
     }
 
     /// Why the chores directory cannot be followed now; empty if it can.

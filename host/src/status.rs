@@ -1,5 +1,9 @@
 //! What a peer says of itself: plain data that readers clone, so that looking never waits for a run.
 
+pub(crate) mod json;
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -9,7 +13,7 @@ use crate::record::Usage;
 
 /// How one call of a chore (`open`, `run` or `close`) ended. Who is to blame differs by variant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case")]
+#[serde(into = "json::Told", try_from = "json::Told")]
 pub enum Outcome {
     Succeeded,
     /// The chore said no, in its own words.
@@ -93,17 +97,19 @@ impl Outcome {
 
 /// A run that ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "json::SavedRun")]
 pub struct LastRun {
     /// Its number in the ledger; 0 if there is none.
-    #[serde(default)]
     pub run: u64,
     pub iteration: u64,
     /// Why it ran: "start", "interval" or "trigger".
     pub reason: String,
     pub started: Timestamp,
+    #[serde(rename = "elapsed_seconds", with = "json::seconds")]
     pub elapsed: Duration,
+    #[serde(flatten)]
     pub outcome: Outcome,
-    #[serde(default)]
+    #[serde(flatten)]
     pub usage: Usage,
 }
 
@@ -145,6 +151,7 @@ pub struct CycleStatus {
     /// Failures put the next run off until then.
     pub backing_off_until: Option<Timestamp>,
     /// How much later than its interval says the next run is, so that peers do not all run at once.
+    #[serde(rename = "jitter_seconds", with = "json::seconds")]
     pub jitter: Duration,
     /// The interval was changed while the peer ran, and is not the config's.
     pub overridden: bool,
@@ -173,47 +180,6 @@ pub struct ChoreStatus {
     pub cycles: Vec<CycleStatus>,
     /// A newer file, or config, that was refused while this version runs.
     pub refused: Option<RefusedFile>,
-}
-
-/// What is known of one chore besides its status: what its next run is made of, and its versions.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ChoreDetail {
-    /// As the chore reads them, in its own order.
-    pub settings: Vec<SettingStatus>,
-    pub versions: Vec<VersionStatus>,
-    /// `None` while it is not loaded.
-    pub limits: Option<LimitStatus>,
-    /// What going back would run.
-    pub go_back: Option<Build>,
-}
-
-/// One setting of a chore.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SettingStatus {
-    pub name: String,
-    pub help: String,
-    /// "text", "integer", ...
-    pub kind: String,
-    /// `None`: it is left out, or a secret, which is never shown.
-    pub value: Option<String>,
-}
-
-/// One version of a chore that the peer remembers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct VersionStatus {
-    #[serde(flatten)]
-    pub build: Build,
-    /// What it is at once: "running", "good", "previous", "quarantined", "refused".
-    pub roles: Vec<String>,
-}
-
-/// What a chore may use.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LimitStatus {
-    /// Memory of one instance.
-    pub memory_bytes: u64,
-    /// From the wish to wind down to the end of a call.
-    pub grace: Duration,
 }
 
 impl ChoreStatus {
@@ -245,6 +211,7 @@ pub struct RefusedFile {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
     pub chore: String,
+    #[serde(rename = "change")]
     pub kind: ChangeKind,
     /// What ran before.
     pub from: Option<Build>,
@@ -287,6 +254,7 @@ pub struct Build {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Phase {
     pub name: String,
+    #[serde(rename = "seconds", with = "json::seconds")]
     pub elapsed: Duration,
 }
 
@@ -301,12 +269,14 @@ pub struct PeerStatus {
     pub started: Timestamp,
     /// Why the chores directory cannot be followed now; empty if it can.
     pub problem: String,
+    /// Left out where only the peer itself is asked about.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub chores: Vec<ChoreStatus>,
 }
 
 /// What a control that can wait answers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case")]
+#[serde(tag = "triggered", rename_all = "kebab-case")]
 pub enum Triggered {
     /// A run began.
     Began { iteration: u64 },
@@ -314,4 +284,103 @@ pub enum Triggered {
     Ended { run: LastRun },
     /// The chore was closed first: no run will come.
     Stopped,
+}
+
+/// One chore in full: how it stands, what it was set to, its versions, and what it may use.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChoreDetail {
+    #[serde(flatten)]
+    pub status: ChoreStatus,
+    /// In the order in which the chore names them; empty if it is not loaded.
+    pub settings: Vec<Setting>,
+    /// What runs first, then what could be gone back to, then what does not run.
+    pub versions: Vec<VersionStatus>,
+    /// `None` if it is not loaded.
+    pub limits: Option<LimitsInForce>,
+}
+
+/// Of one that is not loaded, and of which there is no version.
+impl From<ChoreStatus> for ChoreDetail {
+    fn from(status: ChoreStatus) -> ChoreDetail {
+        ChoreDetail { status, settings: Vec::new(), versions: Vec::new(), limits: None }
+    }
+}
+
+/// One setting of a loaded chore.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Setting {
+    pub name: String,
+    /// "text", "integer", "number", "boolean", "duration", "size" or "secret".
+    pub kind: String,
+    /// What it is now; `None` if it has no value, and for a secret.
+    pub value: Option<String>,
+    /// It has a value.
+    pub is_set: bool,
+    pub default: Option<String>,
+    pub help: String,
+}
+
+/// One version that the peer knows of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VersionStatus {
+    /// "running", "good", "previous", "quarantined" or "refused".
+    pub is: String,
+    pub version: String,
+    /// SHA-256 of the component, hexadecimal; empty if its bytes were never read.
+    pub digest: String,
+    /// Of what runs, when it was opened; of what is in quarantine or refused, since when it is.
+    pub since: Option<Timestamp>,
+    /// Why it does not run; empty otherwise.
+    pub reason: String,
+}
+
+/// What one call of a loaded chore may use.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LimitsInForce {
+    /// Memory of one instance, in bytes.
+    pub memory_bytes: u64,
+    /// From the wish to wind down to the end of an instance.
+    #[serde(rename = "grace_seconds", with = "json::seconds")]
+    pub grace: Duration,
+    /// By cycle, in the chore's order.
+    pub timeouts: Vec<CycleTimeout>,
+}
+
+/// After what time a run is asked to wind down.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CycleTimeout {
+    pub cycle: String,
+    #[serde(rename = "timeout_seconds", with = "json::seconds")]
+    pub timeout: Duration,
+}
+
+/// What became of one control of one chore.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Controlled {
+    pub chore: String,
+    /// The control in one word: "trigger", "pause", ...
+    pub control: String,
+    /// What was asked for has come about. A run that was waited for has succeeded.
+    pub ok: bool,
+    /// Why not, if it could not be carried out.
+    pub problem: Option<Problem>,
+    /// Of a trigger.
+    #[serde(flatten)]
+    pub triggered: Option<Triggered>,
+    /// Of what changes versions.
+    pub changes: Vec<Change>,
+}
+
+/// Why a request was not carried out, as RFC 9457 has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// One for each kind of problem, and always the same.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The kind in a few words.
+    pub title: String,
+    /// That of HTTP.
+    pub status: u16,
+    /// What happened this time, and what to do.
+    pub detail: String,
 }

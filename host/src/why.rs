@@ -114,7 +114,9 @@ pub fn past(
     now: Timestamp,
 ) -> String {
     let Around { run, skip, event, next } = around;
-    let begins = |run: &&RunRecord| begin(run) >= moment.from;
+    // A time from the history is that at which it began, which may be after it was due.
+    let began = |run: &RunRecord| (moment.from..=moment.to).contains(&run.started);
+    let begins = |run: &&RunRecord| begin(run) >= moment.from || began(run);
     if let Some(run) = run.as_ref().filter(begins) {
         return ran(run, now);
     }

@@ -7,10 +7,14 @@ use wasmtime::component::{HasData, Linker};
 
 use crate::bindings::log::{self, Field, Level};
 use crate::capability::cut;
+use crate::clock::Timestamp;
 use crate::limits::{
     LOG_FIELDS_MAX, LOG_LINE_BYTES_MAX, LOG_LINES_PER_CALL_MAX, RUN_LOG_BYTES_KEPT,
     RUN_LOG_LINES_KEPT,
 };
+use crate::name::ChoreName;
+use crate::news::{Event, News};
+use crate::record::LogLine;
 
 /// How much one call has logged. Whose line it is stands in the span that the call runs in.
 #[derive(Default)]
@@ -19,9 +23,39 @@ pub struct Context {
     /// The last lines that were taken, of at most [`RUN_LOG_BYTES_KEPT`] bytes.
     last: VecDeque<String>,
     last_bytes: usize,
+    listeners: Option<Listeners>,
+}
+
+/// Who hears of each line, and whose line it is.
+pub struct Listeners {
+    pub news: News,
+    pub chore: ChoreName,
+    /// Empty outside a run.
+    pub cycle: String,
+    /// Its number in the ledger; 0 outside a run.
+    pub run: u64,
+}
+
+impl Listeners {
+    fn tell(&self, level: Level, line: &str) {
+        self.news.tell(|| {
+            Event::Log(LogLine {
+                at: Timestamp::now(),
+                chore: self.chore.as_str().to_owned(),
+                cycle: self.cycle.clone(),
+                run: self.run,
+                level: word(level).to_lowercase(),
+                line: line.to_owned(),
+            })
+        });
+    }
 }
 
 impl Context {
+    pub fn new(listeners: Listeners) -> Context {
+        Context { listeners: Some(listeners), ..Context::default() }
+    }
+
     /// Lines that the call lost to its limit.
     pub fn dropped(&self) -> u64 {
         self.lines.saturating_sub(LOG_LINES_PER_CALL_MAX)
@@ -65,6 +99,9 @@ impl log::Host for View<'_> {
         }
         let line = line(&message, &fields);
         self.0.keep(level, &line);
+        if let Some(listeners) = &self.0.listeners {
+            listeners.tell(level, &line);
+        }
         match level {
             Level::Trace => trace!(target: "chore", "{line}"),
             Level::Debug => debug!(target: "chore", "{line}"),

@@ -20,6 +20,7 @@ use crate::limits::{CLOSE_TIMEOUT, OPEN_TIMEOUT};
 use crate::memory::Memory;
 use crate::meters::Meters;
 use crate::name::ChoreName;
+use crate::news::News;
 use crate::orders::Orders;
 use crate::runtime::{Call, Done, Ended, Program};
 use crate::sql::Sql;
@@ -61,6 +62,7 @@ pub struct Services {
     pub memory: Memory,
     pub meters: Meters,
     pub ledger: Ledger,
+    pub news: News,
     pub orders: Option<Orders>,
     pub kademlia: Option<Arc<dyn Kademlia>>,
     pub transport: Option<Transport>,
@@ -94,7 +96,7 @@ pub(super) async fn open(spec: &Arc<Spec>, board: &Arc<Board>, reason: OpenReaso
     let signals = Signals::default();
     let deadline = Instant::now() + OPEN_TIMEOUT;
     let span = tracing::info_span!("chore.open", chore = %spec.name);
-    let call = call(spec, board, deadline, &signals);
+    let call = call(spec, board, deadline, &signals, ("", 0));
     let done = spec.program.open(call, reason).instrument(span).await;
     judge(spec, done, deadline, &signals).await
 }
@@ -103,7 +105,7 @@ pub(super) async fn close(spec: &Arc<Spec>, board: &Arc<Board>, reason: CloseRea
     let signals = Signals::default();
     let deadline = Instant::now() + CLOSE_TIMEOUT;
     let span = tracing::info_span!("chore.close", chore = %spec.name);
-    let call = call(spec, board, deadline, &signals);
+    let call = call(spec, board, deadline, &signals, ("", 0));
     let done = spec.program.close(call, reason).instrument(span).await;
     judge(spec, done, deadline, &signals).await
 }
@@ -120,6 +122,7 @@ pub(super) async fn run(
     let clock = Instant::now();
     // How long the run may take is measured on the clock that nobody sets.
     let deadline = clock + run.deadline.since(started);
+    let call = call(&spec, &board, deadline, &signals, (&cycle, number));
     let tick = Tick {
         cycle,
         iteration: run.iteration,
@@ -132,7 +135,7 @@ pub(super) async fn run(
         deadline: run.deadline.as_nanos(),
         extensions: Vec::new(),
     };
-    let mut done = spec.program.run(call(&spec, &board, deadline, &signals), tick).await;
+    let mut done = spec.program.run(call, tick).await;
     let (usage, log_lines) = (done.usage, done.log_lines);
     let (log, backtrace) = (std::mem::take(&mut done.log), std::mem::take(&mut done.backtrace));
     let outcome = judge(&spec, done, deadline, &signals).await;
@@ -148,13 +151,25 @@ pub(super) async fn run(
     Finished { last, log, log_lines, backtrace }
 }
 
-fn call(spec: &Arc<Spec>, board: &Arc<Board>, deadline: Instant, signals: &Signals) -> Call {
+/// With the cycle and the number of the run, if it is one.
+fn call(
+    spec: &Arc<Spec>,
+    board: &Arc<Board>,
+    deadline: Instant,
+    signals: &Signals,
+    (cycle, run): (&str, u64),
+) -> Call {
     let services = &spec.services;
     let name = &spec.name;
     // Host functions still answer while the call winds down.
     let end = Deadline(deadline + spec.grace);
     let contexts = Contexts {
-        log: capability::log::Context::default(),
+        log: capability::log::Context::new(capability::log::Listeners {
+            news: services.news.clone(),
+            chore: name.clone(),
+            cycle: cycle.to_owned(),
+            run,
+        }),
         settings: capability::settings::Context(spec.settings.clone()),
         state: capability::state::Context {
             chore: name.clone(),

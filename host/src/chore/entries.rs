@@ -1,21 +1,21 @@
-//! What the ledger is told of the runs of one chore.
+//! What the ledger and whoever listens are told of the runs of one chore.
 
 use std::time::Duration;
 
 use crate::chore::Spec;
 use crate::chore::calls::{self, Finished};
 use crate::clock::Timestamp;
-use crate::cycle::Run;
+use crate::cycle::{Run, Skipped};
 use crate::ledger::Ended;
-use crate::record::{RunRecord, Usage};
+use crate::news::Event;
+use crate::record::{RunRecord, SkipRecord, Usage};
 use crate::status::{LastRun, Outcome};
 
-/// A run that begins now, and its number.
-pub(super) fn began(spec: &Spec, cycle: &str, run: &Run, by: String) -> u64 {
+/// A run that begins now, with its number.
+pub(super) fn began(spec: &Spec, cycle: &str, run: &Run, by: String) -> RunRecord {
     let ledger = &spec.services.ledger;
-    let number = ledger.next_run();
-    ledger.began(RunRecord {
-        run: number,
+    let record = RunRecord {
+        run: ledger.next_run(),
         chore: spec.name.as_str().to_owned(),
         cycle: cycle.to_owned(),
         version: spec.version.clone(),
@@ -33,16 +33,34 @@ pub(super) fn began(spec: &Spec, cycle: &str, run: &Run, by: String) -> u64 {
         log: Vec::new(),
         log_lines: 0,
         backtrace: Vec::new(),
-    });
-    number
+    };
+    ledger.began(record.clone());
+    spec.services.news.tell(|| Event::Run(record.clone()));
+    record
 }
 
-pub(super) fn ended(spec: &Spec, finished: Finished) -> LastRun {
+/// `record` is what was told when it began.
+pub(super) fn ended(spec: &Spec, record: RunRecord, finished: Finished) -> LastRun {
     let Finished { last, log, log_lines, backtrace } = finished;
     let (elapsed, outcome, usage) = (last.elapsed, last.outcome.clone(), last.usage);
+    spec.services.news.tell(|| {
+        let (elapsed, outcome) = (Some(elapsed), Some(outcome.clone()));
+        let (log, backtrace) = (log.clone(), backtrace.clone());
+        Event::Run(RunRecord { elapsed, outcome, usage, log, log_lines, backtrace, ..record })
+    });
     let ended = Ended { elapsed, outcome, usage, log, log_lines, backtrace };
     spec.services.ledger.ended(last.run, ended);
     last
+}
+
+pub(super) fn skipped(spec: &Spec, cycle: &str, skipped: Skipped) {
+    let name = spec.name.as_str();
+    spec.services.news.tell(|| {
+        let Skipped { first, last, slots, reason } = skipped;
+        let (chore, cycle) = (name.to_owned(), cycle.to_owned());
+        Event::Skip(SkipRecord { chore, cycle, first, last, slots, reason })
+    });
+    spec.services.ledger.skipped(name, cycle, skipped);
 }
 
 /// Of a run whose task is gone.

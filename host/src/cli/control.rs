@@ -1,22 +1,16 @@
 //! Commands that ask a running peer: they talk to its control socket and show what it says.
 
-use serde_json::json;
-
+use super::Error;
 use super::output::Out;
-use super::show::{self, ChoreView, RunView};
-use super::{Error, Target};
+use super::{change, show};
 use crate::clock::Timestamp;
-use crate::control::{Client, Command};
+use crate::control::{Client, Control};
 use crate::peer::Home;
-use crate::status::{Actor, ChoreStatus, Triggered};
-
-/// How alike two names must be, from 0 to 1, to ask whether one was meant for the other.
-const LIKENESS_MIN: f64 = 0.7;
+use crate::status::{Actor, Controlled, Triggered};
 
 pub(super) async fn ls(out: &Out, home: &Home) -> Result<u8, Error> {
     let status = Client::connect(home).await?.status().await?;
-    let views: Vec<ChoreView> = status.chores.iter().map(ChoreView::from).collect();
-    out.show(&views, || match status.chores.as_slice() {
+    out.show(&status.chores, || match status.chores.as_slice() {
         [] => format!("no chores: put a NAME.wasm into {}", home.chores().display()),
         chores => show::chores(chores, Timestamp::now()),
     })?;
@@ -30,56 +24,48 @@ pub(super) async fn ls(out: &Out, home: &Home) -> Result<u8, Error> {
 }
 
 pub(super) async fn status(out: &Out, home: &Home, name: &str) -> Result<u8, Error> {
-    let status = Client::connect(home).await?.status().await?;
-    let Some(chore) = status.chores.iter().find(|chore| chore.name == name) else {
-        let nearest = nearest(name, &status.chores);
-        return Err(Error::NoChore { name: name.to_owned(), chores: home.chores(), nearest });
-    };
-    out.show(&ChoreView::from(chore), || show::chore(chore, Timestamp::now()))?;
+    let detail = Client::connect(home).await?.chore(name).await?;
+    out.show(&detail, || show::detail(&detail, Timestamp::now()))?;
     Ok(0)
 }
 
-pub(super) async fn trigger(
+/// One chore, or those that fit a pattern. Fails if it did not come about for one of them.
+pub(super) async fn control(
     out: &Out,
     home: &Home,
-    target: &Target,
-    wait: bool,
+    which: &str,
+    cycle: Option<&str>,
+    control: Control,
     actor: Actor,
 ) -> Result<u8, Error> {
-    let (name, cycle) = (&target.name, target.cycle.as_deref());
-    match Client::connect(home).await?.act(actor).trigger(name, cycle, wait).await? {
-        Triggered::Began { iteration } => {
-            let value = json!({ "chore": name, "triggered": "began", "iteration": iteration });
-            out.show(&value, || format!("run {iteration} of {name} began"))?;
-            Ok(0)
+    tell(out, &Client::connect(home).await?.act(actor).control(which, control, cycle).await?)
+}
+
+/// Looks at the whole directory.
+pub(super) async fn reload(out: &Out, home: &Home, force: bool, actor: Actor) -> Result<u8, Error> {
+    tell(out, &Client::connect(home).await?.act(actor).reload(force).await?)
+}
+
+fn tell(out: &Out, all: &[Controlled]) -> Result<u8, Error> {
+    out.show(&all, || match all {
+        [] => "nothing changed".to_owned(),
+        all => all.iter().map(lines).collect::<Vec<_>>().join("\n"),
+    })?;
+    Ok(u8::from(!all.iter().all(|controlled| controlled.ok)))
+}
+
+fn lines(Controlled { chore, control, problem, triggered, changes, .. }: &Controlled) -> String {
+    match (problem, triggered, changes.as_slice()) {
+        (Some(problem), ..) => {
+            format!("{control} {chore}: failed: {}", show::plain(&problem.detail))
         }
-        Triggered::Ended { run } => {
-            let view = RunView::from(&run);
-            let value = json!({ "chore": name, "triggered": "ended", "run": view });
-            out.show(&value, || format!("run {} of {name} {}", run.run, show::run(&run)))?;
-            Ok(if run.outcome.succeeded() { 0 } else { 1 })
+        (None, Some(Triggered::Began { iteration }), _) => {
+            format!("run {iteration} of {chore} began")
         }
-        Triggered::Stopped => Err(Error::Stopped(name.clone())),
+        (None, Some(Triggered::Ended { run }), _) => {
+            format!("run {} of {chore} {}", run.run, show::run(run))
+        }
+        (None, Some(Triggered::Stopped) | None, []) => format!("{control} {chore}: done"),
+        (None, _, changes) => changes.iter().map(change::line).collect::<Vec<_>>().join("\n"),
     }
-}
-
-pub(super) async fn command(
-    out: &Out,
-    home: &Home,
-    command: Command,
-    target: &Target,
-    actor: Actor,
-) -> Result<u8, Error> {
-    let (name, word) = (&target.name, command.word());
-    let mut client = Client::connect(home).await?.act(actor);
-    client.command(command, name, target.cycle.as_deref()).await?;
-    let value = json!({ "chore": name, "cycle": target.cycle, "done": word });
-    out.show(&value, || format!("{word} {name}: done"))?;
-    Ok(0)
-}
-
-fn nearest(name: &str, chores: &[ChoreStatus]) -> Option<String> {
-    let alike = |chore: &ChoreStatus| strsim::jaro_winkler(name, &chore.name);
-    let best = chores.iter().max_by(|a, b| alike(a).total_cmp(&alike(b)))?;
-    (alike(best) >= LIKENESS_MIN).then(|| best.name.clone())
 }

@@ -19,10 +19,10 @@ use super::Error as CliError;
 use super::output::Out;
 use super::run::Stop;
 use super::{build, change, child, show};
-use crate::control::{Client, Command};
+use crate::control::{Client, Command, Control};
 use crate::error::chain;
 use crate::peer::Home;
-use crate::status::{ChangeKind, LastRun};
+use crate::status::{Change, ChangeKind, LastRun};
 use keys::{Key, Keys};
 use peer::OwnPeer;
 use sources::Sources;
@@ -158,7 +158,9 @@ impl Session<'_> {
         let name = install(component, &self.home, self.is_own)?;
         let took = show::elapsed(took);
         self.out.tell(&format!("{name} is built, and the peer compiles it ..."))?;
-        let changes = self.client().await?.reload(Some(&name), true).await?;
+        let reload = Control::Reload { force: true };
+        let done = self.client().await?.control(&name, reload, None).await?;
+        let changes: Vec<Change> = done.into_iter().flat_map(|done| done.changes).collect();
         self.name = Some(name);
         for made in &changes {
             self.out.tell(&format!("built in {took}; {}", change::line(made)))?;
@@ -172,7 +174,7 @@ impl Session<'_> {
 
     async fn trigger(&mut self) -> Result<(), CliError> {
         let Some(name) = &self.name else { return self.out.tell("nothing is built yet") };
-        match self.client().await?.trigger(name, None, false).await {
+        match self.client().await?.control(name, Control::Trigger { wait: false }, None).await {
             Ok(_) => Ok(()),
             Err(err) => self.out.tell(&show::plain(&chain(&err))),
         }
@@ -181,7 +183,8 @@ impl Session<'_> {
     async fn pause(&mut self) -> Result<(), CliError> {
         let Some(name) = &self.name else { return self.out.tell("nothing is built yet") };
         let command = if self.paused { Command::Restart } else { Command::Pause { until: None } };
-        if let Err(err) = self.client().await?.command(command, name, None).await {
+        let control = Control::Command(command);
+        if let Err(err) = self.client().await?.control(name, control, None).await {
             return self.out.tell(&show::plain(&chain(&err)));
         }
         self.paused = !self.paused;

@@ -1,7 +1,6 @@
 //! Commands that ask the ledger: what ran, what did not, who did what, and why.
 
 use clap::Args;
-use serde::Serialize;
 
 use super::Error;
 use super::moment::Typed;
@@ -10,7 +9,7 @@ use super::show::{elapsed, plain, rfc3339, table};
 use crate::clock::Timestamp;
 use crate::control::Client;
 use crate::peer::Home;
-use crate::record::{Entry, EventRecord, Query, RunRecord, SkipRecord};
+use crate::record::{Entry, Query, RunRecord, SkipRecord};
 
 /// Entries that are shown unless more are asked for.
 const SHOWN: u32 = 20;
@@ -58,21 +57,20 @@ pub(super) async fn history(out: &Out, home: &Home, asked: Asked) -> Result<u8, 
     let mut client = Client::connect(home).await?;
     if let Some(run) = asked.run {
         let run = client.run(run).await?;
-        out.show(&EntryView::from(&Entry::Run(run.clone())), || in_full(&run))?;
+        out.show(&run, || in_full(&run))?;
         return Ok(0);
     }
     let query = Query {
         chore: asked.name,
         cycle: asked.cycle,
-        before: asked.before.map(|before| before.at(Timestamp::now()).from),
+        before: asked.before.map(|before| before.at(Timestamp::now()).from.into()),
         outcome: asked.outcome,
         runs: asked.runs,
         events: false,
         limit: asked.limit,
     };
-    let entries = client.history(&query).await?;
-    let views: Vec<EntryView> = entries.iter().map(EntryView::from).collect();
-    out.show(&views, || match entries.as_slice() {
+    let entries = client.history(&query).await?.entries;
+    out.show(&entries, || match entries.as_slice() {
         [] => "nothing in the ledger".to_owned(),
         entries => rows(entries),
     })?;
@@ -85,99 +83,6 @@ pub(super) async fn why(out: &Out, home: &Home, asked: WhyAsked) -> Result<u8, E
     let why = client.why(&asked.name, asked.cycle.as_deref(), moment).await?;
     out.show(&why, || plain(&why.because))?;
     Ok(0)
-}
-
-/// One entry, as `--json` shows it.
-#[derive(Serialize)]
-#[serde(tag = "kind", rename_all = "kebab-case")]
-enum EntryView<'a> {
-    Run(Box<RunView<'a>>),
-    Skip {
-        chore: &'a str,
-        cycle: &'a str,
-        /// RFC 3339.
-        first: String,
-        last: String,
-        slots: u64,
-        reason: &'static str,
-    },
-    Event {
-        /// RFC 3339.
-        at: String,
-        by: &'a str,
-        what: &'a str,
-        chore: &'a str,
-        cycle: &'a str,
-        note: &'a str,
-    },
-}
-
-#[derive(Serialize)]
-struct RunView<'a> {
-    run: u64,
-    chore: &'a str,
-    cycle: &'a str,
-    version: &'a str,
-    digest: &'a str,
-    generation: u64,
-    iteration: u64,
-    reason: &'a str,
-    by: &'a str,
-    /// RFC 3339, as the others.
-    due: String,
-    slot: Option<String>,
-    started: String,
-    elapsed_seconds: Option<f64>,
-    /// "running" if it is in progress.
-    outcome: &'a str,
-    message: &'a str,
-    cpu_seconds: f64,
-    memory_bytes: u64,
-    log: &'a [String],
-    log_lines: u64,
-    backtrace: &'a [String],
-}
-
-impl<'a> From<&'a Entry> for EntryView<'a> {
-    fn from(entry: &'a Entry) -> EntryView<'a> {
-        match entry {
-            Entry::Run(run) => EntryView::Run(Box::new(RunView::from(run))),
-            Entry::Skip(SkipRecord { chore, cycle, first, last, slots, reason }) => {
-                let (first, last) = (rfc3339(*first), rfc3339(*last));
-                EntryView::Skip { chore, cycle, first, last, slots: *slots, reason: reason.word() }
-            }
-            Entry::Event(EventRecord { at, by, what, chore, cycle, note }) => {
-                EntryView::Event { at: rfc3339(*at), by, what, chore, cycle, note }
-            }
-        }
-    }
-}
-
-impl<'a> From<&'a RunRecord> for RunView<'a> {
-    fn from(run: &'a RunRecord) -> RunView<'a> {
-        RunView {
-            run: run.run,
-            chore: &run.chore,
-            cycle: &run.cycle,
-            version: &run.version,
-            digest: &run.digest,
-            generation: run.generation,
-            iteration: run.iteration,
-            reason: &run.reason,
-            by: &run.by,
-            due: rfc3339(run.due),
-            slot: run.slot.map(rfc3339),
-            started: rfc3339(run.started),
-            elapsed_seconds: run.elapsed.map(|elapsed| elapsed.as_secs_f64()),
-            outcome: outcome(run),
-            message: message(run),
-            cpu_seconds: run.usage.cpu.as_secs_f64(),
-            memory_bytes: run.usage.memory_bytes,
-            log: &run.log,
-            log_lines: run.log_lines,
-            backtrace: &run.backtrace,
-        }
-    }
 }
 
 fn outcome(run: &RunRecord) -> &str {

@@ -10,8 +10,8 @@ use tracing::{info, warn};
 use tracing_subscriber::EnvFilter;
 
 use super::Error;
-use crate::config::{Config, LogFormat};
-use crate::control;
+use crate::config::{self, Config, LogFormat};
+use crate::control::{self, TcpOptions, TcpServer, Tokens, serve_tcp};
 use crate::limits::{CLOSE_MARGIN, CONFIG_BYTES_MAX};
 use crate::peer::{Home, Options, Peer};
 use crate::settlement::Manner;
@@ -32,6 +32,7 @@ pub(super) async fn run(home: Home) -> Result<u8, Error> {
     let mut stop = Stop::new()?;
     // Before anything of the home is opened, so that a second peer disturbs nothing.
     let claim = control::claim(&home.socket())?;
+    let listens = config.control.clone();
     let options = Options { home: home.clone(), config, runtime: None, manner: Manner::default() };
     let peer = tokio::select! {
         started = Peer::start(options) => started?,
@@ -47,11 +48,19 @@ pub(super) async fn run(home: Home) -> Result<u8, Error> {
             return Err(err.into());
         }
     };
+    let tcp = match over_tcp(&peer, &home, listens).await {
+        Ok(tcp) => tcp,
+        Err(err) => {
+            close(peer, &mut stop).await?;
+            return Err(err);
+        }
+    };
     let status = peer.handle().status();
     info!(
         version = status.version,
         node = status.node,
         listen = status.listen,
+        api = tcp.as_ref().map(|tcp| tcp.local_addr().to_string()).unwrap_or_default(),
         home = %home.root().display(),
         "peer runs"
     );
@@ -59,10 +68,28 @@ pub(super) async fn run(home: Home) -> Result<u8, Error> {
     let budget = humantime::format_duration(peer.shutdown_budget()).to_string();
     info!(signal, budget, "closing; a second signal ends it at once");
     let closed = close(peer, &mut stop).await;
+    if let Some(tcp) = tcp {
+        tcp.shutdown().await;
+    }
     server.shutdown().await;
     closed?;
     info!("closed");
     Ok(0)
+}
+
+/// The API over TCP, if the config has it.
+async fn over_tcp(
+    peer: &Peer,
+    home: &Home,
+    listens: config::Control,
+) -> Result<Option<TcpServer>, Error> {
+    let config::Control { listen: Some(listen), name, .. } = listens else { return Ok(None) };
+    if !listen.ip().is_loopback() {
+        warn!(%listen, "other machines can read what this peer does: allow-remote is set");
+    }
+    let tokens = Tokens::at(home.tokens());
+    let options = TcpOptions { listen, name, tokens };
+    Ok(Some(serve_tcp(peer.handle(), options).await?))
 }
 
 async fn close(peer: Peer, stop: &mut Stop) -> Result<(), Error> {

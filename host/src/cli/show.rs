@@ -1,126 +1,18 @@
-//! Status as text and as JSON: pure functions of what a peer says of itself and of the time.
+//! Status as text: pure functions of what a peer says of itself and of the time.
 
 use std::time::{Duration, SystemTime};
 
-use serde::Serialize;
-
 use crate::clock::Timestamp;
-use crate::status::{ChoreStatus, CycleStatus, LastRun, RefusedFile};
+use crate::status::{
+    ChoreDetail, ChoreStatus, CycleStatus, LastRun, LimitsInForce, RefusedFile, Setting,
+    VersionStatus,
+};
 
 /// How much of a digest tells two builds of a chore apart at a glance, in characters.
 pub(super) const DIGEST_CHARS: usize = 12;
 
 /// What stands in a table where there is nothing.
 const NOTHING: &str = "-";
-
-/// One chore, as `--json` shows it.
-#[derive(Debug, Serialize)]
-pub(super) struct ChoreView<'a> {
-    name: &'a str,
-    state: &'a str,
-    reason: &'a str,
-    digest: &'a str,
-    version: &'a str,
-    generation: u64,
-    watched_runs_left: u32,
-    about: &'a str,
-    grants: &'a [String],
-    cycles: Vec<CycleView<'a>>,
-    refused: Option<&'a RefusedFile>,
-}
-
-#[derive(Debug, Serialize)]
-struct CycleView<'a> {
-    name: &'a str,
-    interval: &'a str,
-    state: &'a str,
-    iteration: u64,
-    failures: u32,
-    /// RFC 3339, as the others.
-    next: Option<String>,
-    last: Option<RunView<'a>>,
-    running_since: Option<String>,
-    pause: Option<PauseView<'a>>,
-    backing_off_until: Option<String>,
-    overridden: bool,
-}
-
-#[derive(Debug, Serialize)]
-struct PauseView<'a> {
-    /// RFC 3339.
-    since: String,
-    until: Option<String>,
-    by: &'a str,
-    note: &'a str,
-}
-
-/// A run that ended, as `--json` shows it.
-#[derive(Debug, Serialize)]
-pub(super) struct RunView<'a> {
-    run: u64,
-    outcome: &'a str,
-    message: &'a str,
-    iteration: u64,
-    reason: &'a str,
-    /// RFC 3339.
-    started: String,
-    elapsed_seconds: f64,
-}
-
-impl<'a> From<&'a ChoreStatus> for ChoreView<'a> {
-    fn from(chore: &'a ChoreStatus) -> ChoreView<'a> {
-        ChoreView {
-            name: &chore.name,
-            state: &chore.state,
-            reason: &chore.reason,
-            digest: &chore.digest,
-            version: &chore.version,
-            generation: chore.generation,
-            watched_runs_left: chore.watched_runs_left,
-            about: &chore.about,
-            grants: &chore.grants,
-            cycles: chore.cycles.iter().map(CycleView::from).collect(),
-            refused: chore.refused.as_ref(),
-        }
-    }
-}
-
-impl<'a> From<&'a CycleStatus> for CycleView<'a> {
-    fn from(cycle: &'a CycleStatus) -> CycleView<'a> {
-        CycleView {
-            name: &cycle.name,
-            interval: &cycle.interval,
-            state: &cycle.state,
-            iteration: cycle.iteration,
-            failures: cycle.failures,
-            next: cycle.next.map(rfc3339),
-            last: cycle.last.as_ref().map(RunView::from),
-            running_since: cycle.running_since.map(rfc3339),
-            pause: cycle.pause.as_ref().map(|pause| PauseView {
-                since: rfc3339(pause.since),
-                until: pause.until.map(rfc3339),
-                by: &pause.note.by,
-                note: &pause.note.note,
-            }),
-            backing_off_until: cycle.backing_off_until.map(rfc3339),
-            overridden: cycle.overridden,
-        }
-    }
-}
-
-impl<'a> From<&'a LastRun> for RunView<'a> {
-    fn from(run: &'a LastRun) -> RunView<'a> {
-        RunView {
-            run: run.run,
-            outcome: run.outcome.word(),
-            message: run.outcome.message(),
-            iteration: run.iteration,
-            reason: &run.reason,
-            started: rfc3339(run.started),
-            elapsed_seconds: run.elapsed.as_secs_f64(),
-        }
-    }
-}
 
 /// RFC 3339 in UTC, to the millisecond. Times before 1970 show as 1970.
 pub(super) fn rfc3339(time: Timestamp) -> String {
@@ -224,7 +116,57 @@ fn or_nothing(cell: String) -> String {
     if cell.is_empty() { NOTHING.to_owned() } else { cell }
 }
 
-/// One chore in full.
+/// One chore in full, with its settings, versions and limits.
+pub(super) fn detail(detail: &ChoreDetail, now: Timestamp) -> String {
+    let ChoreDetail { status, settings, versions, limits } = detail;
+    let mut text = chore(status, now);
+    let mut add = |head: &str, rows: Vec<Vec<String>>| {
+        if !rows.is_empty() {
+            let table = table(&rows).replace('\n', "\n  ");
+            text.push_str(&format!("\n\n{head}\n  {table}"));
+        }
+    };
+    add("settings", settings.iter().map(setting).collect());
+    add("versions", versions.iter().map(|of| version(of, now)).collect());
+    add("limits", limits.as_ref().map(limit_rows).unwrap_or_default());
+    text
+}
+
+fn setting(setting: &Setting) -> Vec<String> {
+    let value = match &setting.value {
+        Some(value) => format!("{:?}", plain(value)),
+        None if setting.is_set => "(a secret)".to_owned(),
+        None => NOTHING.to_owned(),
+    };
+    vec![plain(&setting.name), value]
+}
+
+fn version(of: &VersionStatus, now: Timestamp) -> Vec<String> {
+    let digest: String = of.digest.chars().take(DIGEST_CHARS).collect();
+    let since = of.since.map_or(NOTHING.to_owned(), |since| relative(since, now));
+    vec![
+        of.is.clone(),
+        or_nothing(plain(&of.version)),
+        or_nothing(digest),
+        since,
+        plain(&of.reason),
+    ]
+}
+
+fn limit_rows(limits: &LimitsInForce) -> Vec<Vec<String>> {
+    let row = |name: &str, value: String| vec![name.to_owned(), value];
+    let mut rows = vec![
+        row("memory", crate::units::format_size(limits.memory_bytes)),
+        row("grace", crate::units::format_duration(limits.grace)),
+    ];
+    rows.extend(limits.timeouts.iter().map(|of| {
+        let timeout = crate::units::format_duration(of.timeout);
+        row(&format!("timeout of {}", plain(&of.cycle)), timeout)
+    }));
+    rows
+}
+
+/// One chore, its cycles each by itself.
 pub(super) fn chore(chore: &ChoreStatus, now: Timestamp) -> String {
     let mut lines = vec![format!("{} is {}", chore.name, chore.state)];
     let mut add = |name: &str, value: String| {

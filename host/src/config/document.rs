@@ -69,6 +69,8 @@ pub enum Kind {
     /// A duration, or "off".
     Interval,
     OneOf(&'static [&'static str]),
+    /// True or false.
+    Switch,
     Text,
     /// An IP address and a port.
     Socket,
@@ -100,6 +102,7 @@ impl fmt::Display for Kind {
             Kind::Integer { min, max } => write!(f, "a number from {min} to {max}"),
             Kind::Interval => f.write_str("a duration, or \"off\""),
             Kind::OneOf(words) => write!(f, "one of \"{}\"", words.join("\", \"")),
+            Kind::Switch => f.write_str("true or false"),
             Kind::Text => f.write_str("a text"),
             Kind::Socket => f.write_str("an IP address with a port"),
             Kind::Address => f.write_str("a host and a port"),
@@ -462,6 +465,7 @@ fn check(kind: &Kind, value: &DeValue<'_>) -> Result<(), String> {
             )),
             None => Err(String::new()),
         },
+        Kind::Switch => switch(value),
         Kind::Text => text.map(drop).ok_or_else(String::new),
         Kind::Socket => {
             let text = text.ok_or_else(String::new)?;
@@ -486,6 +490,14 @@ fn check(kind: &Kind, value: &DeValue<'_>) -> Result<(), String> {
             DeValue::Array(_) | DeValue::Table(_) => Err(String::new()),
             _ => Ok(()),
         },
+    }
+}
+
+fn switch(value: &DeValue<'_>) -> Result<(), String> {
+    match (value, value.as_str()) {
+        (DeValue::Boolean(_), _) => Ok(()),
+        (_, Some("true" | "false")) => Err("write it without quotes".into()),
+        _ => Err(String::new()),
     }
 }
 

@@ -181,6 +181,36 @@ pub const SECTIONS: &[Section] = &[
         ],
     },
     Section {
+        name: "control",
+        help: "The API and the panel over TCP. Without `listen` they are not on the network, and the \
+               commands use a socket that only its owner can open.",
+        decides: false,
+        keys: &[
+            Key {
+                name: "listen",
+                kind: Kind::Socket,
+                otherwise: Otherwise::Example("\"127.0.0.1:7781\""),
+                help: "Where to listen. Every program and user of this machine can read there what \
+                       chores do and log; changes need a token, from `chore token new`.",
+            },
+            Key {
+                name: "allow-remote",
+                kind: Kind::Switch,
+                otherwise: Otherwise::Is("false"),
+                help: "Warning: true lets `listen` be an address that other machines reach. What is \
+                       read, and the tokens, then cross the network in plain text, unless a proxy \
+                       with TLS stands before it.",
+            },
+            Key {
+                name: "name",
+                kind: Kind::Text,
+                otherwise: Otherwise::Example("\"peer.example.org\""),
+                help: "The host by which browsers reach it, without a port, if it is not this \
+                       machine's loopback: requests that name another host are refused.",
+            },
+        ],
+    },
+    Section {
         name: "log",
         help: "The peer's log, on its standard error.",
         decides: false,

@@ -56,6 +56,10 @@ fn every_key_is_read() {
         [ledger]
         keep = "1d"
         keep-runs = 7
+        [control]
+        listen = "0.0.0.0:7781"
+        allow-remote = true
+        name = "peer.example.org"
         [log]
         level = "debug"
         format = "json"
@@ -81,6 +85,11 @@ fn every_key_is_read() {
             failure: Failure { backoff_first: Duration::ZERO, backoff_max_multiple: 0 },
         },
         ledger: Ledger { keep: Duration::from_secs(86400), keep_runs: 7 },
+        control: Control {
+            listen: Some("0.0.0.0:7781".parse().unwrap()),
+            allow_remote: true,
+            name: Some("peer.example.org".into()),
+        },
         log: Log { level: LogLevel::Debug, format: LogFormat::Json },
     };
     assert_eq!(config.unwrap(), expected);
@@ -118,6 +127,11 @@ fn a_wrong_file_is_explained() {
         (
             "[server]\nlisten = \"localhost:7777\"",
             "chore.toml:2:10: server.listen must be an IP address with a port: \"localhost:7777\" (for example \"127.0.0.1:7777\")",
+        ),
+        ("[control]\nlisten = \"0.0.0.0:7781\"", "chore.toml:2:1: [control] needs a `listen` that"),
+        (
+            "[control]\nallow-remote = \"true\"",
+            "control.allow-remote must be true or false: write it without quotes",
         ),
         ("[server]\nlisten = \"127.0.0.1\"", "must be an IP address with a port: \"127.0.0.1\""),
         ("[server]\nexternal-address = \"a:1\"", "chore.toml:1:2: [server] needs `listen` beside"),

@@ -1,29 +1,37 @@
 //! The control socket from the other end: one typed method for each route, each with a deadline.
 
+mod events;
+
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
-use hyper::{Method, Request, StatusCode};
+use hyper::header::{CONTENT_TYPE, HOST};
+use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::Command;
-use super::routes::ErrorBody;
+use super::Control;
+use super::asked::{Asked, Kind};
+use super::routes::API;
+use crate::clock::Timestamp;
 use crate::limits::{
     CONTROL_ANSWER_BYTES_MAX, CONTROL_TIMEOUT, CONTROL_TRIGGER_TIMEOUT, RELOAD_TIMEOUT,
     SOCKET_PATH_BYTES_MAX,
 };
 use crate::peer::Home;
-use crate::record::{Entry, Query, RunRecord};
-use crate::status::{Actor, Change, PeerStatus, Triggered};
+use crate::record::{Page, Query, RunRecord};
+use crate::status::{Actor, ChoreDetail, ChoreStatus, Controlled, PeerStatus, Problem};
 use crate::why::{Moment, Why};
+
+pub use events::Events;
 
 /// How much of an answer that is not ours an error repeats, in characters.
 const QUOTE_CHARS_MAX: usize = 200;
@@ -48,13 +56,13 @@ pub enum ClientError {
     #[error("{operation}: read the peer's answer")]
     Answer { operation: String, source: Box<dyn std::error::Error + Send + Sync> },
     /// The peer said no, in its own words.
-    #[error("{message}")]
-    Refused { status: u16, message: String },
+    #[error("{}", .0.detail)]
+    Refused(Problem),
 }
 
 /// A connection to the peer of one home.
 pub struct Client {
-    requests: SendRequest<Empty<Bytes>>,
+    requests: SendRequest<Full<Bytes>>,
     actor: Actor,
     _driver: AbortOnDropHandle<()>,
 }
@@ -90,35 +98,42 @@ impl Client {
         self
     }
 
+    /// The peer with its chores.
     pub async fn status(&mut self) -> Result<PeerStatus, ClientError> {
-        let body = self.request(Method::GET, "/status", CONTROL_TIMEOUT, "status").await?;
-        parse("status", &body)
+        let peer: PeerStatus = self.get(Question::new("/peer"), "status").await?;
+        Ok(PeerStatus { chores: self.chores().await?, ..peer })
+    }
+
+    pub async fn chores(&mut self) -> Result<Vec<ChoreStatus>, ClientError> {
+        self.get(Question::new("/chores"), "list chores").await
+    }
+
+    /// One chore in full.
+    pub async fn chore(&mut self, chore: &str) -> Result<ChoreDetail, ClientError> {
+        self.get(Question::of(chore), &format!("status {chore}")).await
     }
 
     /// Prometheus text.
     pub async fn metrics(&mut self) -> Result<String, ClientError> {
-        let body = self.request(Method::GET, "/metrics", CONTROL_TIMEOUT, "metrics").await?;
+        let body = self.request(Method::GET, "/metrics", None, CONTROL_TIMEOUT, "metrics").await?;
         Ok(String::from_utf8_lossy(&body).into_owned())
     }
 
     /// What the ledger has, the newest first.
-    pub async fn history(&mut self, query: &Query) -> Result<Vec<Entry>, ClientError> {
+    pub async fn history(&mut self, query: &Query) -> Result<Page, ClientError> {
         let mut path = Question::new("/history");
         path.add("chore", query.chore.as_deref());
         path.add("cycle", query.cycle.as_deref());
-        path.add("before", query.before.map(|time| time.as_nanos()));
+        path.add("before", query.before.map(String::from));
         path.add("outcome", query.outcome.as_deref());
         path.add("runs", query.runs.then_some(true));
         path.add("events", query.events.then_some(true));
         path.add("limit", Some(query.limit));
-        let body = self.request(Method::GET, &path.0, CONTROL_TIMEOUT, "history").await?;
-        parse("history", &body)
+        self.get(path, "history").await
     }
 
     pub async fn run(&mut self, run: u64) -> Result<RunRecord, ClientError> {
-        let (path, operation) = (format!("/runs/{run}"), format!("run {run}"));
-        let body = self.request(Method::GET, &path, CONTROL_TIMEOUT, &operation).await?;
-        parse(&operation, &body)
+        self.get(Question::new(&format!("/runs/{run}")), &format!("run {run}")).await
     }
 
     pub async fn why(
@@ -127,87 +142,57 @@ impl Client {
         cycle: Option<&str>,
         moment: Option<Moment>,
     ) -> Result<Why, ClientError> {
-        let mut path = Question::of(chore, "why");
+        let mut path = Question::of(chore).then("why");
         path.add("cycle", cycle);
-        path.add("from", moment.map(|moment| moment.from.as_nanos()));
-        path.add("to", moment.map(|moment| moment.to.as_nanos()));
-        let operation = format!("why {chore}");
-        let body = self.request(Method::GET, &path.0, CONTROL_TIMEOUT, &operation).await?;
-        parse(&operation, &body)
+        path.add("at", moment.map(|moment| rfc3339(moment.from)));
+        path.add("to", moment.map(|moment| rfc3339(moment.to)));
+        self.get(path, &format!("why {chore}")).await
     }
 
-    /// Answers when the run begins, or with `wait` when it has ended; at most a day later.
-    pub async fn trigger(
+    /// One chore, or all whose names fit a pattern, such as `order-*`; of one cycle, or of what the
+    /// control means without one. A trigger that waits is answered at most a day later.
+    pub async fn control(
         &mut self,
         chore: &str,
+        control: Control,
         cycle: Option<&str>,
-        wait: bool,
-    ) -> Result<Triggered, ClientError> {
-        let operation = format!("trigger {chore}");
-        let mut path = self.post(chore, "trigger");
-        path.add("cycle", cycle);
-        path.add("wait", wait.then_some(true));
-        let body = self.request(Method::POST, &path.0, CONTROL_TRIGGER_TIMEOUT, &operation).await?;
-        parse(&operation, &body)
-    }
-
-    /// Of one cycle, or of all cycles of a chore.
-    pub async fn command(
-        &mut self,
-        command: Command,
-        chore: &str,
-        cycle: Option<&str>,
-    ) -> Result<(), ClientError> {
-        let operation = format!("{} {chore}", command.word());
-        let mut path = self.post(chore, command.word());
-        path.add("cycle", cycle);
-        match command {
-            Command::Pause { until } => path.add("until", until.map(|until| until.as_nanos())),
-            Command::Interval(interval) => path.add("interval", Some(interval)),
-            Command::Restart | Command::Cancel => {}
-        }
-        self.request(Method::POST, &path.0, CONTROL_TIMEOUT, &operation).await.map(drop)
-    }
-
-    /// Of one chore, or of all.
-    pub async fn reload(
-        &mut self,
-        chore: Option<&str>,
-        force: bool,
-    ) -> Result<Vec<Change>, ClientError> {
-        let (mut path, operation) = match chore {
-            Some(chore) => (self.post(chore, "reload"), format!("reload {chore}")),
-            None => (self.acting(Question::new("/reload")), "reload".to_owned()),
+    ) -> Result<Vec<Controlled>, ClientError> {
+        let within = match control.kind() {
+            Kind::Trigger => CONTROL_TRIGGER_TIMEOUT,
+            Kind::Reload | Kind::Unload | Kind::Load | Kind::GoBack => RELOAD_TIMEOUT,
+            Kind::Pause | Kind::Restart | Kind::Cancel | Kind::Interval => CONTROL_TIMEOUT,
         };
-        path.add("force", force.then_some(true));
-        self.change(&path.0, &operation).await
+        let path = Question::of(chore).then(control.word());
+        let operation = format!("{} {chore}", control.word());
+        self.post(path, control, cycle, within, &operation).await
     }
 
-    pub async fn unload(&mut self, chore: &str) -> Result<Vec<Change>, ClientError> {
-        self.change(&self.post(chore, "unload").0, &format!("unload {chore}")).await
+    /// Looks at the whole directory: what has changed is answered, also chores that are new.
+    pub async fn reload(&mut self, force: bool) -> Result<Vec<Controlled>, ClientError> {
+        let control = Control::Reload { force };
+        self.post(Question::new("/reload"), control, None, RELOAD_TIMEOUT, "reload").await
     }
 
-    pub async fn load(&mut self, chore: &str) -> Result<Vec<Change>, ClientError> {
-        self.change(&self.post(chore, "load").0, &format!("load {chore}")).await
+    async fn get<T: DeserializeOwned>(
+        &mut self,
+        path: Question,
+        operation: &str,
+    ) -> Result<T, ClientError> {
+        let body = self.request(Method::GET, &path.0, None, CONTROL_TIMEOUT, operation).await?;
+        parse(operation, &body)
     }
 
-    pub async fn go_back(&mut self, chore: &str) -> Result<Vec<Change>, ClientError> {
-        self.change(&self.post(chore, "go-back").0, &format!("go back {chore}")).await
-    }
-
-    fn post(&self, chore: &str, word: &str) -> Question {
-        self.acting(Question::of(chore, word))
-    }
-
-    fn acting(&self, mut path: Question) -> Question {
-        let said = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
-        path.add("by", said(&self.actor.by));
-        path.add("note", said(&self.actor.note));
-        path
-    }
-
-    async fn change(&mut self, path: &str, operation: &str) -> Result<Vec<Change>, ClientError> {
-        let body = self.request(Method::POST, path, RELOAD_TIMEOUT, operation).await?;
+    async fn post(
+        &mut self,
+        path: Question,
+        control: Control,
+        cycle: Option<&str>,
+        within: Duration,
+        operation: &str,
+    ) -> Result<Vec<Controlled>, ClientError> {
+        let (cycle, actor) = (cycle.map(str::to_owned), self.actor.clone());
+        let body = Asked { control, cycle, actor }.body().to_string();
+        let body = self.request(Method::POST, &path.0, Some(body), within, operation).await?;
         parse(operation, &body)
     }
 
@@ -215,38 +200,44 @@ impl Client {
         &mut self,
         method: Method,
         path: &str,
+        body: Option<String>,
         within: Duration,
         operation: &str,
     ) -> Result<Bytes, ClientError> {
-        let operation = || operation.to_owned();
-        match timeout(within, self.exchange(method, path, &operation)).await {
+        let exchange = async {
+            let response = self.send(method, path, body, operation).await?;
+            let status = response.status();
+            let body = Limited::new(response.into_body(), CONTROL_ANSWER_BYTES_MAX)
+                .collect()
+                .await
+                .map_err(|source| ClientError::Answer { operation: operation.into(), source })?
+                .to_bytes();
+            if status.is_success() { Ok(body) } else { Err(refused(status, &body)) }
+        };
+        match timeout(within, exchange).await {
             Ok(answer) => answer,
-            Err(_) => Err(ClientError::Silent { operation: operation(), after: within }),
+            Err(_) => Err(ClientError::Silent { operation: operation.to_owned(), after: within }),
         }
     }
 
-    async fn exchange(
+    async fn send(
         &mut self,
         method: Method,
         path: &str,
-        operation: &impl Fn() -> String,
-    ) -> Result<Bytes, ClientError> {
+        body: Option<String>,
+        operation: &str,
+    ) -> Result<Response<Incoming>, ClientError> {
+        let operation = || operation.to_owned();
         let broken = |source| ClientError::Broken { operation: operation(), source };
         let request = Request::builder()
             .method(method)
             .uri(path)
-            .header(hyper::header::HOST, "peer")
-            .body(Empty::new())
+            .header(HOST, "peer")
+            .header(CONTENT_TYPE, "application/json")
+            .body(Full::from(body.unwrap_or_default()))
             .map_err(|err| ClientError::Answer { operation: operation(), source: err.into() })?;
         self.requests.ready().await.map_err(broken)?;
-        let response = self.requests.send_request(request).await.map_err(broken)?;
-        let status = response.status();
-        let body = Limited::new(response.into_body(), CONTROL_ANSWER_BYTES_MAX)
-            .collect()
-            .await
-            .map_err(|source| ClientError::Answer { operation: operation(), source })?
-            .to_bytes();
-        if status.is_success() { Ok(body) } else { Err(refused(status, &body)) }
+        self.requests.send_request(request).await.map_err(broken)
     }
 }
 
@@ -256,15 +247,19 @@ fn is_dead(err: &io::Error) -> bool {
 }
 
 fn refused(status: StatusCode, body: &[u8]) -> ClientError {
-    let message = match serde_json::from_slice::<ErrorBody>(body) {
-        Ok(body) => body.error,
-        Err(_) => {
-            let text: String =
-                String::from_utf8_lossy(body).chars().take(QUOTE_CHARS_MAX).collect();
-            format!("the peer answered {status}: {text:?}")
+    ClientError::Refused(serde_json::from_slice(body).unwrap_or_else(|_| {
+        let text: String = String::from_utf8_lossy(body).chars().take(QUOTE_CHARS_MAX).collect();
+        Problem {
+            kind: "about:blank".to_owned(),
+            title: status.to_string(),
+            status: status.as_u16(),
+            detail: format!("the peer answered {status}: {text:?}"),
         }
-    };
-    ClientError::Refused { status: status.as_u16(), message }
+    }))
+}
+
+fn rfc3339(time: Timestamp) -> String {
+    humantime::format_rfc3339_nanos(time.max(Timestamp::EPOCH).into()).to_string()
 }
 
 fn parse<T: DeserializeOwned>(operation: &str, body: &[u8]) -> Result<T, ClientError> {
@@ -277,11 +272,15 @@ struct Question(String);
 
 impl Question {
     fn new(path: &str) -> Question {
-        Question(path.to_owned())
+        Question(format!("{API}{path}"))
     }
 
-    fn of(chore: &str, word: &str) -> Question {
-        Question(format!("/chores/{}/{word}", encode(chore)))
+    fn of(chore: &str) -> Question {
+        Question::new(&format!("/chores/{}", encode(chore)))
+    }
+
+    fn then(self, word: &str) -> Question {
+        Question(format!("{}/{word}", self.0))
     }
 
     fn add(&mut self, key: &str, value: Option<impl ToString>) {

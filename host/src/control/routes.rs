@@ -1,307 +1,384 @@
-//! The routes of the control socket: each hands one request to the peer and its answer back. They
-//! know no socket.
+//! The routes of the API: each hands one request to the peer and its answer back. They know no
+//! socket, and of who asks only what may be read.
 
+use std::sync::Arc;
+
+use axum::body::{Body, to_bytes};
 use axum::extract::rejection::{PathRejection, QueryRejection};
-use axum::extract::{Path, State};
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::extract::{Extension, Path, State};
+use axum::response::Response;
+use axum::routing::{MethodRouter, get, post};
 use axum::{Json, Router};
-use serde::{Deserialize, Serialize};
+use futures::future::join_all;
+use serde::Deserialize;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
-use super::{Command, Controls};
+use super::access::Access;
+use super::asked::{Asked, Control, Kind};
+use super::problem::Refusal;
+use super::{Controls, events, openapi};
 use crate::clock::Timestamp;
-use crate::cycle::Interval;
-use crate::error::chain;
-use crate::name::cut;
+use crate::limits::{CONTROL_REQUEST_BYTES_MAX, CONTROL_TIMEOUT, EVENT_STREAMS_MAX};
+use crate::name::{ChoreName, quote};
 use crate::peer::ControlError;
-use crate::record::{Entry, Query, RunRecord};
-use crate::status::{Actor, Change};
-use crate::why::{Moment, Why};
+use crate::record::Query;
+use crate::status::{Change, ChangeKind, Controlled, PeerStatus, Triggered};
+use crate::why::Moment;
 
-pub(super) fn router<C: Controls>(controls: C) -> Router {
-    Router::new()
-        .route("/status", get(status::<C>))
-        .route("/metrics", get(metrics::<C>))
-        .route("/history", get(history::<C>))
-        .route("/runs/{run}", get(run::<C>))
-        .route("/chores/{name}/why", get(why::<C>))
-        .route("/chores/{name}/trigger", post(trigger::<C>))
-        .route("/chores/{name}/pause", post(pause::<C>))
-        .route("/chores/{name}/restart", post(restart::<C>))
-        .route("/chores/{name}/cancel", post(cancel::<C>))
-        .route("/chores/{name}/interval", post(interval::<C>))
-        .route("/reload", post(reload_all::<C>))
-        .route("/chores/{name}/reload", post(reload::<C>))
-        .route("/chores/{name}/unload", post(unload::<C>))
-        .route("/chores/{name}/load", post(load::<C>))
-        .route("/chores/{name}/go-back", post(go_back::<C>))
-        .fallback(unknown)
-        .method_not_allowed_fallback(not_allowed)
-        .with_state(controls)
+/// What every route but those of other programs begins with.
+pub(super) const API: &str = "/api/v1";
+
+/// What is served, and until when.
+#[derive(Clone)]
+pub(super) struct Served<C> {
+    pub controls: C,
+    /// Streams end.
+    pub stop: CancellationToken,
+    /// One for each stream of events.
+    pub streams: Arc<Semaphore>,
 }
 
-type Name = Result<Path<String>, PathRejection>;
-type Asked<T> = Result<axum::extract::Query<T>, QueryRejection>;
+/// One route. The test of the OpenAPI document compares it with these.
+pub(super) struct Route<C> {
+    #[cfg(test)]
+    pub method: &'static str,
+    pub path: String,
+    handler: MethodRouter<Served<C>>,
+}
 
-/// Without a name, it is somebody who may open the socket.
-fn actor(by: &str, note: &str) -> Actor {
-    let by = if by.is_empty() { "the owner of the peer" } else { by };
-    Actor { by: cut(by), note: cut(note) }
+impl<C> Route<C> {
+    fn get(path: String, handler: MethodRouter<Served<C>>) -> Route<C> {
+        Route {
+            #[cfg(test)]
+            method: "get",
+            path,
+            handler,
+        }
+    }
+
+    fn post(path: String, handler: MethodRouter<Served<C>>) -> Route<C> {
+        Route {
+            #[cfg(test)]
+            method: "post",
+            path,
+            handler,
+        }
+    }
+}
+
+/// The controls of one chore or several, in the order of the documentation.
+pub(super) const CONTROLS: [Kind; 9] = [
+    Kind::Trigger,
+    Kind::Pause,
+    Kind::Restart,
+    Kind::Cancel,
+    Kind::Interval,
+    Kind::Reload,
+    Kind::Unload,
+    Kind::Load,
+    Kind::GoBack,
+];
+
+pub(super) fn routes<C: Controls>() -> Vec<Route<C>> {
+    let at = |path: &str| format!("{API}{path}");
+    let mut routes = vec![
+        Route::get(at("/peer"), get(peer::<C>)),
+        Route::get(at("/chores"), get(chores::<C>)),
+        Route::get(at("/chores/{name}"), get(chore::<C>)),
+        Route::get(at("/chores/{name}/why"), get(why::<C>)),
+        Route::get(at("/history"), get(history::<C>)),
+        Route::get(at("/runs/{run}"), get(run::<C>)),
+        Route::get(at("/events"), get(events::events::<C>)),
+        Route::get(at("/openapi.json"), get(async || Json(openapi::document()))),
+        Route::post(at("/reload"), post(reload_all::<C>)),
+        // Where Prometheus looks for it.
+        Route::get("/metrics".to_owned(), get(metrics::<C>)),
+    ];
+    for kind in CONTROLS {
+        let path = at(&format!("/chores/{{name}}/{}", kind.word()));
+        let handler = post(async move |served, access, name, body| {
+            control::<C>(kind, served, access, name, body).await
+        });
+        routes.push(Route::post(path, handler));
+    }
+    routes
+}
+
+pub(super) fn router<C: Controls>(controls: C, stop: CancellationToken) -> Router {
+    let streams = Arc::new(Semaphore::new(EVENT_STREAMS_MAX));
+    let served = Served { controls, stop, streams };
+    let mut router = Router::new();
+    for Route { path, handler, .. } in routes::<C>() {
+        router = router.route(&path, handler);
+    }
+    router.fallback(unknown).method_not_allowed_fallback(not_allowed).with_state(served)
+}
+
+pub(super) type Who = Extension<Access>;
+type Name = Result<Path<String>, PathRejection>;
+pub(super) type Asking<T> = Result<axum::extract::Query<T>, QueryRejection>;
+
+/// What a route answers: refusals too depend on who asks.
+fn answer<T: serde::Serialize>(access: &Access, answer: Result<T, Refusal>) -> Response {
+    match answer {
+        Ok(value) => access.json(&value),
+        Err(refusal) => refusal.respond(access),
+    }
+}
+
+async fn peer<C: Controls>(State(served): State<Served<C>>, Extension(access): Who) -> Response {
+    let status = PeerStatus { chores: Vec::new(), ..served.controls.status() };
+    access.json(&status)
+}
+
+async fn chores<C: Controls>(State(served): State<Served<C>>, Extension(access): Who) -> Response {
+    access.json(&served.controls.status().chores)
+}
+
+async fn chore<C: Controls>(
+    State(served): State<Served<C>>,
+    Extension(access): Who,
+    name: Name,
+) -> Response {
+    let detail = || Ok(served.controls.chore(&name?)?);
+    answer(&access, detail())
 }
 
 /// What `?` says; anything else in it is a typing error.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct ActorQuery {
-    #[serde(default)]
-    by: String,
-    #[serde(default)]
-    note: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct CycleQuery {
+struct WhyAsked {
     cycle: Option<String>,
-    #[serde(default)]
-    by: String,
-    #[serde(default)]
-    note: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TriggerQuery {
-    cycle: Option<String>,
-    #[serde(default)]
-    wait: bool,
-    #[serde(default)]
-    by: String,
-    #[serde(default)]
-    note: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PauseQuery {
-    cycle: Option<String>,
-    until: Option<Timestamp>,
-    #[serde(default)]
-    by: String,
-    #[serde(default)]
-    note: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct IntervalQuery {
-    cycle: Option<String>,
-    interval: Interval,
-    #[serde(default)]
-    by: String,
-    #[serde(default)]
-    note: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ReloadQuery {
-    #[serde(default)]
-    force: bool,
-    #[serde(default)]
-    by: String,
-    #[serde(default)]
-    note: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WhyQuery {
-    cycle: Option<String>,
-    from: Option<Timestamp>,
+    at: Option<Timestamp>,
+    /// The last nanosecond that `at` means; without it, the first.
     to: Option<Timestamp>,
 }
 
+async fn why<C: Controls>(
+    State(served): State<Served<C>>,
+    Extension(access): Who,
+    name: Name,
+    asked: Asking<WhyAsked>,
+) -> Response {
+    let why = async {
+        let (name, WhyAsked { cycle, at, to }) = (name?, asked?.0);
+        let moment = at.map(|from| Moment { from, to: to.unwrap_or(from).max(from) });
+        Ok(served.controls.why(&name, cycle.as_deref(), moment).await?)
+    };
+    answer(&access, why.await)
+}
+
 async fn history<C: Controls>(
-    State(controls): State<C>,
-    query: Asked<Query>,
-) -> Result<Json<Vec<Entry>>, Refusal> {
-    Ok(Json(controls.history(query?.0).await?))
+    State(served): State<Served<C>>,
+    Extension(access): Who,
+    query: Asking<Query>,
+) -> Response {
+    let page = async { Ok(served.controls.page(query?.0).await?) };
+    answer(&access, page.await)
 }
 
 async fn run<C: Controls>(
-    State(controls): State<C>,
+    State(served): State<Served<C>>,
+    Extension(access): Who,
     run: Result<Path<u64>, PathRejection>,
-) -> Result<Json<RunRecord>, Refusal> {
-    Ok(Json(controls.run(run?.0).await?))
+) -> Response {
+    let run = async { Ok(served.controls.run(run?.0).await?) };
+    answer(&access, run.await)
 }
 
-async fn why<C: Controls>(
-    State(controls): State<C>,
+async fn metrics<C: Controls>(State(served): State<Served<C>>) -> String {
+    served.controls.metrics()
+}
+
+/// One chore, or each whose name fits a pattern; of one, that it cannot be done is the answer.
+async fn control<C: Controls>(
+    kind: Kind,
+    State(served): State<Served<C>>,
+    Extension(access): Who,
     name: Name,
-    query: Asked<WhyQuery>,
-) -> Result<Json<Why>, Refusal> {
-    let (name, WhyQuery { cycle, from, to }) = (name?, query?.0);
-    let moment = from.map(|from| Moment { from, to: to.unwrap_or(from).max(from) });
-    Ok(Json(controls.why(&name, cycle.as_deref(), moment).await?))
+    body: Body,
+) -> Response {
+    let controlled = async {
+        let Path(name) = name?;
+        let Asked { control, cycle, actor } = asked(kind, body).await?;
+        let controls = served.controls.acting(access.actor(&actor.by, &actor.note));
+        if !is_pattern(&name) {
+            return Ok(vec![one(&controls, &name, control, cycle.as_deref()).await?]);
+        }
+        let names = fitting(&controls, &name)?;
+        let (controls, cycle, access) = (&controls, cycle.as_deref(), &access);
+        let each = names.iter().map(async |name| {
+            let controlled = one(controls, name, control, cycle).await;
+            controlled.unwrap_or_else(|err| failed(name, control, Refusal::from(err), access))
+        });
+        Ok(join_all(each).await)
+    };
+    answer(&access, controlled.await)
 }
 
-async fn pause<C: Controls>(
-    State(controls): State<C>,
-    name: Name,
-    query: Asked<PauseQuery>,
-) -> Result<StatusCode, Refusal> {
-    let PauseQuery { cycle, until, by, note } = query?.0;
-    command(&controls.acting(actor(&by, &note)), name, cycle, Command::Pause { until }).await
+async fn asked(kind: Kind, body: Body) -> Result<Asked, Refusal> {
+    let read = timeout(CONTROL_TIMEOUT, to_bytes(body, CONTROL_REQUEST_BYTES_MAX)).await;
+    let body = read
+        .map_err(|_| Refusal::new("bad-request", "the body did not come in time"))?
+        .map_err(|_| {
+            let detail = format!("a body has at most {CONTROL_REQUEST_BYTES_MAX} bytes");
+            Refusal::new("too-large", detail)
+        })?;
+    Asked::read(kind, &body, Timestamp::now())
 }
 
-async fn restart<C: Controls>(
-    State(controls): State<C>,
-    name: Name,
-    query: Asked<CycleQuery>,
-) -> Result<StatusCode, Refusal> {
-    let CycleQuery { cycle, by, note } = query?.0;
-    command(&controls.acting(actor(&by, &note)), name, cycle, Command::Restart).await
+pub(super) fn is_pattern(name: &str) -> bool {
+    name.contains('*')
 }
 
-async fn cancel<C: Controls>(
-    State(controls): State<C>,
-    name: Name,
-    query: Asked<CycleQuery>,
-) -> Result<StatusCode, Refusal> {
-    let CycleQuery { cycle, by, note } = query?.0;
-    command(&controls.acting(actor(&by, &note)), name, cycle, Command::Cancel).await
+/// `*` stands for any characters, also for none.
+pub(super) fn fits(pattern: &str, name: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let Some(mut rest) = name.strip_prefix(parts.next().unwrap_or_default()) else { return false };
+    let mut parts = parts.peekable();
+    if parts.peek().is_none() {
+        return rest.is_empty();
+    }
+    while let Some(part) = parts.next() {
+        if parts.peek().is_none() {
+            return rest.ends_with(part);
+        }
+        match rest.find(part) {
+            Some(at) => rest = &rest[at + part.len()..],
+            None => return false,
+        }
+    }
+    true
 }
 
-async fn interval<C: Controls>(
-    State(controls): State<C>,
-    name: Name,
-    query: Asked<IntervalQuery>,
-) -> Result<StatusCode, Refusal> {
-    let IntervalQuery { cycle, interval, by, note } = query?.0;
-    command(&controls.acting(actor(&by, &note)), name, cycle, Command::Interval(interval)).await
+fn fitting<C: Controls>(controls: &C, pattern: &str) -> Result<Vec<String>, Refusal> {
+    let names = controls.status().chores.into_iter().map(|chore| chore.name);
+    // A file whose name is no chore's cannot be controlled.
+    let fitting = names.filter(|name| fits(pattern, name) && ChoreName::new(name).is_ok());
+    let fitting: Vec<String> = fitting.collect();
+    match fitting.is_empty() {
+        true => Err(Refusal::new("unknown-chore", format!("no chore fits {}", quote(pattern)))),
+        false => Ok(fitting),
+    }
 }
 
-async fn command<C: Controls>(
+async fn one<C: Controls>(
     controls: &C,
-    name: Name,
-    cycle: Option<String>,
-    command: Command,
-) -> Result<StatusCode, Refusal> {
-    controls.command(command, &name?, cycle.as_deref()).await?;
-    Ok(StatusCode::NO_CONTENT)
+    name: &str,
+    control: Control,
+    cycle: Option<&str>,
+) -> Result<Controlled, ControlError> {
+    let mut done = Controlled {
+        chore: name.to_owned(),
+        control: control.word().to_owned(),
+        ok: true,
+        problem: None,
+        triggered: None,
+        changes: Vec::new(),
+    };
+    match control {
+        Control::Command(command) => controls.command(command, name, cycle).await?,
+        Control::Trigger { wait } => {
+            let triggered = controls.trigger(name, cycle, wait).await?;
+            done.ok = match &triggered {
+                Triggered::Began { .. } => true,
+                Triggered::Ended { run } => run.outcome.succeeded(),
+                Triggered::Stopped => {
+                    let detail = format!("trigger {name}: the chore was closed before its run");
+                    let refusal = Refusal::new("closed-before-run", detail);
+                    done.problem = Some(refusal.told(&Access::Owner));
+                    false
+                }
+            };
+            done.triggered = Some(triggered);
+        }
+        Control::Reload { force } => done.changes = controls.reload(Some(name), force).await?,
+        Control::Unload => done.changes = controls.unload(name).await?,
+        Control::Load => done.changes = controls.load(name).await?,
+        Control::GoBack => {
+            done.changes = controls.go_back(name).await?;
+            // That it went back is what was asked for.
+            done.ok = done.changes.iter().any(|change| change.kind == ChangeKind::WentBack);
+            return Ok(done);
+        }
+    }
+    done.ok &= done.changes.iter().all(is_well);
+    Ok(done)
 }
 
-async fn status<C: Controls>(State(controls): State<C>) -> Response {
-    Json(controls.status()).into_response()
+fn is_well(change: &Change) -> bool {
+    !matches!(change.kind, ChangeKind::Refused | ChangeKind::WentBack)
 }
 
-async fn metrics<C: Controls>(State(controls): State<C>) -> String {
-    controls.metrics()
+fn failed(name: &str, control: Control, refusal: Refusal, access: &Access) -> Controlled {
+    Controlled {
+        chore: name.to_owned(),
+        control: control.word().to_owned(),
+        ok: false,
+        problem: Some(refusal.told(access)),
+        triggered: None,
+        changes: Vec::new(),
+    }
 }
 
-async fn trigger<C: Controls>(
-    State(controls): State<C>,
-    name: Name,
-    query: Asked<TriggerQuery>,
-) -> Result<Response, Refusal> {
-    let (name, TriggerQuery { cycle, wait, by, note }) = (name?, query?.0);
-    let controls = controls.acting(actor(&by, &note));
-    let triggered = controls.trigger(&name, cycle.as_deref(), wait).await?;
-    Ok(Json(triggered).into_response())
-}
-
+/// Looks at the whole directory: chores that changed are answered, also those that are new.
 async fn reload_all<C: Controls>(
-    State(controls): State<C>,
-    query: Asked<ReloadQuery>,
-) -> Result<Json<Vec<Change>>, Refusal> {
-    let ReloadQuery { force, by, note } = query?.0;
-    Ok(Json(controls.acting(actor(&by, &note)).reload(None, force).await?))
-}
-
-async fn reload<C: Controls>(
-    State(controls): State<C>,
-    name: Name,
-    query: Asked<ReloadQuery>,
-) -> Result<Json<Vec<Change>>, Refusal> {
-    let ReloadQuery { force, by, note } = query?.0;
-    Ok(Json(controls.acting(actor(&by, &note)).reload(Some(&name?), force).await?))
-}
-
-async fn unload<C: Controls>(
-    State(controls): State<C>,
-    name: Name,
-    query: Asked<ActorQuery>,
-) -> Result<Json<Vec<Change>>, Refusal> {
-    let ActorQuery { by, note } = query?.0;
-    Ok(Json(controls.acting(actor(&by, &note)).unload(&name?).await?))
-}
-
-async fn load<C: Controls>(
-    State(controls): State<C>,
-    name: Name,
-    query: Asked<ActorQuery>,
-) -> Result<Json<Vec<Change>>, Refusal> {
-    let ActorQuery { by, note } = query?.0;
-    Ok(Json(controls.acting(actor(&by, &note)).load(&name?).await?))
-}
-
-async fn go_back<C: Controls>(
-    State(controls): State<C>,
-    name: Name,
-    query: Asked<ActorQuery>,
-) -> Result<Json<Vec<Change>>, Refusal> {
-    let ActorQuery { by, note } = query?.0;
-    Ok(Json(controls.acting(actor(&by, &note)).go_back(&name?).await?))
-}
-
-async fn unknown() -> Refusal {
-    Refusal(StatusCode::NOT_FOUND, "no such route".into())
-}
-
-async fn not_allowed() -> Refusal {
-    Refusal(StatusCode::METHOD_NOT_ALLOWED, "this route has another method".into())
-}
-
-/// The body of every error.
-#[derive(Serialize, Deserialize)]
-pub(super) struct ErrorBody {
-    pub error: String,
-}
-
-struct Refusal(StatusCode, String);
-
-impl IntoResponse for Refusal {
-    fn into_response(self) -> Response {
-        (self.0, Json(ErrorBody { error: self.1 })).into_response()
-    }
-}
-
-impl From<ControlError> for Refusal {
-    fn from(err: ControlError) -> Refusal {
-        let code = match err {
-            ControlError::UnknownChore { .. }
-            | ControlError::UnknownCycle { .. }
-            | ControlError::UnknownRun(_) => StatusCode::NOT_FOUND,
-            ControlError::Refused { .. } | ControlError::NothingToGoBackTo(_) => {
-                StatusCode::CONFLICT
+    State(served): State<Served<C>>,
+    Extension(access): Who,
+    body: Body,
+) -> Response {
+    let reloaded = async {
+        let Asked { control, actor, .. } = asked(Kind::Reload, body).await?;
+        let force = matches!(control, Control::Reload { force: true });
+        let controls = served.controls.acting(access.actor(&actor.by, &actor.note));
+        let mut all: Vec<Controlled> = Vec::new();
+        for change in controls.reload(None, force).await? {
+            let ok = is_well(&change);
+            if let Some(known) = all.iter_mut().find(|known| known.chore == change.chore) {
+                known.ok &= ok;
+                known.changes.push(change);
+                continue;
             }
-            ControlError::Folder(_) | ControlError::Ledger(_) => StatusCode::INTERNAL_SERVER_ERROR,
-            ControlError::Stopped => StatusCode::SERVICE_UNAVAILABLE,
-        };
-        Refusal(code, chain(&err))
-    }
+            all.push(Controlled {
+                chore: change.chore.clone(),
+                control: control.word().to_owned(),
+                ok,
+                problem: None,
+                triggered: None,
+                changes: vec![change],
+            });
+        }
+        Ok(all)
+    };
+    answer(&access, reloaded.await)
 }
 
-impl From<PathRejection> for Refusal {
-    fn from(err: PathRejection) -> Refusal {
-        Refusal(err.status(), err.body_text())
-    }
+async fn unknown(Extension(access): Who) -> Response {
+    Refusal::new("unknown-route", "no such route: see /api/v1/openapi.json").respond(&access)
 }
 
-impl From<QueryRejection> for Refusal {
-    fn from(err: QueryRejection) -> Refusal {
-        Refusal(err.status(), err.body_text())
+async fn not_allowed(Extension(access): Who) -> Response {
+    Refusal::new("wrong-method", "this route has another method").respond(&access)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_fit_names() {
+        for (pattern, fit, others) in [
+            ("*", &["a", "order-sender"][..], &[][..]),
+            ("order-*", &["order-sender", "order-"], &["orders", "an-order-sender"]),
+            ("*-sender", &["order-sender"], &["order-sender-2", "sender"]),
+            ("a*b*c", &["abc", "axbxc", "abcbc"], &["ab", "acb", "abcd"]),
+            ("**", &["a"], &[]),
+            ("a*a", &["aa", "aba"], &["a"]),
+        ] {
+            assert!(fit.iter().all(|name| fits(pattern, name)), "{pattern}: {fit:?}");
+            assert!(!others.iter().any(|name| fits(pattern, name)), "{pattern}: {others:?}");
+        }
     }
 }

@@ -5,21 +5,15 @@ use std::io;
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use axum::Router;
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
+use axum::{Extension, Router};
 use tokio::net::{UnixListener, UnixSocket, UnixStream};
-use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::timeout;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use tracing::debug;
 
+use super::access::Access;
+use super::connection::{Listener, accept, shutdown};
 use super::{Controls, Error, routes};
-use crate::limits::{
-    ACCEPT_PAUSE, CONTROL_CONNECTIONS_MAX, CONTROL_SHUTDOWN_MAX, CONTROL_TIMEOUT,
-    SOCKET_PATH_BYTES_MAX,
-};
+use crate::limits::{CONTROL_CONNECTIONS_MAX, SOCKET_PATH_BYTES_MAX};
 
 /// Connections that wait to be accepted.
 const BACKLOG: u32 = 64;
@@ -71,7 +65,8 @@ impl Claim {
         }
         let listener = listen(&self.path).map_err(failed)?;
         let stop = CancellationToken::new();
-        let serving = accept(listener, routes::router(controls), stop.clone());
+        let router = routes::router(controls, stop.clone()).layer(Extension(Access::Owner));
+        let serving = accept(Socket { listener, router }, CONTROL_CONNECTIONS_MAX, stop.clone());
         Ok(Server { task: tokio::spawn(serving), stop, path: self.path, _lock: self.lock })
     }
 }
@@ -97,12 +92,7 @@ pub struct Server {
 impl Server {
     /// Takes no more requests, lets those in progress end for a moment, and removes the socket.
     pub async fn shutdown(mut self) {
-        self.stop.cancel();
-        if timeout(CONTROL_SHUTDOWN_MAX, &mut self.task).await.is_err() {
-            self.task.abort();
-            // An aborted task ends at its next wait, and its connections with it.
-            let _ = (&mut self.task).await;
-        }
+        shutdown(&mut self.task, &self.stop).await;
     }
 }
 
@@ -114,41 +104,17 @@ impl Drop for Server {
     }
 }
 
-async fn accept(listener: UnixListener, router: Router, stop: CancellationToken) {
-    let mut connections = JoinSet::new();
-    loop {
-        let full = connections.len() >= CONTROL_CONNECTIONS_MAX;
-        tokio::select! {
-            () = stop.cancelled() => break,
-            Some(_) = connections.join_next() => {}
-            accepted = listener.accept(), if !full => match accepted {
-                Ok((stream, _)) => {
-                    connections.spawn(talk(stream, router.clone(), stop.clone()));
-                }
-                Err(err) => {
-                    debug!(error = %err, "control socket accepted nothing");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                }
-            },
-        }
-    }
-    drop(listener);
-    while connections.join_next().await.is_some() {}
+/// With what every connection is answered.
+struct Socket {
+    listener: UnixListener,
+    router: Router,
 }
 
-async fn talk(stream: UnixStream, router: Router, stop: CancellationToken) {
-    let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(CONTROL_TIMEOUT);
-    let service = TowerToHyperService::new(router);
-    let mut connection = std::pin::pin!(http.serve_connection(TokioIo::new(stream), service));
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = stop.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-    if let Err(err) = ended {
-        debug!(error = %err, "control connection broke");
+impl Listener for Socket {
+    type Stream = UnixStream;
+
+    async fn accept(&self) -> io::Result<(UnixStream, Router)> {
+        let (stream, _) = self.listener.accept().await?;
+        Ok((stream, self.router.clone()))
     }
 }

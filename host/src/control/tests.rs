@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod documented;
+mod over_tcp;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener as StdListener;
@@ -16,22 +19,37 @@ use tokio::sync::Notify;
 use super::client::encode;
 use super::*;
 use crate::clock::Timestamp;
+use crate::cycle::SkipReason;
+use crate::news::Event;
 use crate::peer::Home;
-use crate::record::{Entry, Query, RunRecord, Usage};
+use crate::record::{Cursor, EventRecord, SkipRecord, Usage};
 use crate::status::{
-    Actor, Build, ChangeKind, ChoreStatus, CycleStatus, LastRun, Outcome, Phase, RefusedFile,
+    Build, ChangeKind, ChoreStatus, Controlled, CycleStatus, CycleTimeout, LastRun, LimitsInForce,
+    Outcome, PauseStatus, Phase, RefusedFile, Setting, VersionStatus,
 };
 
 /// Longest that a test waits for anything.
 const SOON: Duration = Duration::from_secs(20);
 
-#[derive(Clone, Default)]
+#[derive(Clone)]
 struct FakePeer {
     asked: Arc<Mutex<Vec<String>>>,
+    news: News,
     /// A trigger of the chore "slow" waits for this.
     release: Arc<Notify>,
     /// And says here that it waits.
     waiting: Arc<Notify>,
+}
+
+impl Default for FakePeer {
+    fn default() -> FakePeer {
+        FakePeer {
+            asked: Arc::default(),
+            news: News::new(Timestamp::from_nanos(7)),
+            release: Arc::default(),
+            waiting: Arc::default(),
+        }
+    }
 }
 
 impl FakePeer {
@@ -41,10 +59,11 @@ impl FakePeer {
 
     fn answer(&self, chore: &str) -> Result<(), ControlError> {
         match chore {
-            "refused" => {
+            "refused" | "send-refused" => {
                 Err(ControlError::Refused { name: chore.into(), reason: "bad digest".into() })
             }
             "stopped" => Err(ControlError::Stopped),
+            "broken" => Err(ControlError::Folder("read /home/alice/chores: gone".into())),
             "nobody" => Err(ControlError::UnknownChore { name: chore.into(), nearest: None }),
             _ => Ok(()),
         }
@@ -73,7 +92,11 @@ fn peer_status() -> PeerStatus {
         next: Some(Timestamp::from_nanos(9)),
         last: Some(run(Outcome::Failed { message: "no \"luck\"".into() })),
         running_since: None,
-        pause: None,
+        pause: Some(PauseStatus {
+            since: Timestamp::from_nanos(3),
+            until: None,
+            note: Actor { by: "alice".into(), note: "maintenance".into() },
+        }),
         backing_off_until: None,
         jitter: Duration::ZERO,
         overridden: false,
@@ -97,14 +120,55 @@ fn peer_status() -> PeerStatus {
             quarantined: false,
         }),
     };
+    let refused = ChoreStatus { name: "send-refused".into(), ..ChoreStatus::default() };
+    let misnamed = ChoreStatus { name: "Send It.wasm".into(), ..ChoreStatus::default() };
     PeerStatus {
         version: "0.1.0".into(),
         node: "node".into(),
         listen: String::new(),
         started: Timestamp::from_nanos(1),
         problem: "the directory is gone".into(),
-        chores: vec![chore],
+        chores: vec![chore, refused, misnamed],
     }
+}
+
+fn detail() -> ChoreDetail {
+    let version = |is: &str| VersionStatus {
+        is: is.into(),
+        version: "1.0.0".into(),
+        digest: "ab".repeat(32),
+        since: Some(Timestamp::from_nanos(4)),
+        reason: String::new(),
+    };
+    ChoreDetail {
+        status: peer_status().chores.remove(0),
+        settings: vec![Setting {
+            name: "password".into(),
+            kind: "secret".into(),
+            value: None,
+            is_set: true,
+            default: None,
+            help: "Whose".into(),
+        }],
+        versions: vec![version("running"), version("good")],
+        limits: Some(LimitsInForce {
+            memory_bytes: 9,
+            grace: Duration::from_millis(1_500),
+            timeouts: vec![CycleTimeout { cycle: "main".into(), timeout: Duration::from_secs(60) }],
+        }),
+    }
+}
+
+fn skip() -> Entry {
+    let (first, last) = (Timestamp::from_nanos(1), Timestamp::from_nanos(2));
+    let (chore, cycle, reason) = ("sender".into(), "main".into(), SkipReason::Paused);
+    Entry::Skip(SkipRecord { chore, cycle, first, last, slots: 2, reason })
+}
+
+fn page() -> Page {
+    let event = EventRecord { by: "alice".into(), what: "pause".into(), ..EventRecord::default() };
+    let before = Some(Cursor { at: Timestamp::from_nanos(1), kind: 1, row: 4 });
+    Page { entries: vec![entry(), skip(), Entry::Event(event)], before }
 }
 
 fn change() -> Change {
@@ -151,9 +215,18 @@ impl Controls for FakePeer {
         self.clone()
     }
 
-    async fn history(&self, query: Query) -> Result<Vec<Entry>, ControlError> {
+    async fn page(&self, query: Query) -> Result<Page, ControlError> {
         self.note(format!("history {query:?}"));
-        Ok(vec![entry()])
+        Ok(page())
+    }
+
+    fn news(&self) -> News {
+        self.news.clone()
+    }
+
+    fn chore(&self, chore: &str) -> Result<ChoreDetail, ControlError> {
+        self.answer(chore)?;
+        Ok(detail())
     }
 
     async fn run(&self, run: u64) -> Result<RunRecord, ControlError> {
@@ -176,10 +249,6 @@ impl Controls for FakePeer {
 
     fn status(&self) -> PeerStatus {
         peer_status()
-    }
-
-    fn detail(&self, _: &str) -> Result<ChoreDetail, ControlError> {
-        Ok(ChoreDetail::default())
     }
 
     fn metrics(&self) -> String {
@@ -249,6 +318,17 @@ async fn soon<T>(work: impl Future<Output = T>) -> T {
     tokio::time::timeout(SOON, work).await.unwrap()
 }
 
+fn controlled(control: Control) -> Controlled {
+    Controlled {
+        chore: "sender".into(),
+        control: control.word().into(),
+        ok: true,
+        problem: None,
+        triggered: None,
+        changes: Vec::new(),
+    }
+}
+
 #[tokio::test]
 async fn each_method_reaches_the_peer_and_its_answer_comes_back() {
     let (_dir, home) = home();
@@ -257,30 +337,18 @@ async fn each_method_reaches_the_peer_and_its_answer_comes_back() {
     let mut client = Client::connect(&home).await.unwrap();
 
     assert_eq!(client.status().await.unwrap(), peer_status());
+    assert_eq!(client.chore("sender").await.unwrap(), detail());
     assert_eq!(client.metrics().await.unwrap(), "runs_total 3\n");
-    let began = client.trigger("sender", None, false).await.unwrap();
-    assert_eq!(began, Triggered::Began { iteration: 7 });
-    let ended = client.trigger("sender", Some("main"), true).await.unwrap();
-    assert_eq!(ended, Triggered::Ended { run: run(Outcome::Succeeded) });
-    client.trigger("sender", None, true).await.unwrap();
-    let until = Some(Timestamp::from_nanos(17));
-    let interval = Command::Interval("1h 30m".parse().unwrap());
-    for command in [Command::Pause { until }, Command::Restart, Command::Cancel, interval] {
-        client.command(command, "sender", Some("a/b?c&d=é %")).await.unwrap();
-    }
-    let actor = Actor { by: "alice".into(), note: "a & b\n?".into() };
-    let mut client = client.act(actor);
-    client.command(Command::Pause { until: None }, "../status", None).await.unwrap();
     let query = Query {
         chore: Some("a&b".into()),
         cycle: Some("main".into()),
-        before: Some(Timestamp::from_nanos(5)),
+        before: page().before,
         outcome: Some("failed".into()),
         runs: true,
         events: false,
         limit: 9,
     };
-    assert_eq!(client.history(&query).await.unwrap(), [entry()]);
+    assert_eq!(client.history(&query).await.unwrap(), page());
     assert!(client.history(&Query::default()).await.is_ok());
     assert_eq!(Entry::Run(client.run(3).await.unwrap()), entry());
     assert!(client.run(4).await.unwrap_err().to_string().contains("no run 4"));
@@ -288,64 +356,155 @@ async fn each_method_reaches_the_peer_and_its_answer_comes_back() {
     let why = client.why("sender", Some("main"), Some(moment)).await.unwrap();
     assert_eq!(why.because, format!("{moment:?}"));
     client.why("sender", None, None).await.unwrap();
-    assert_eq!(client.reload(None, false).await.unwrap(), [change()]);
-    assert_eq!(client.reload(Some("a/b"), true).await.unwrap(), [change()]);
-    assert_eq!(client.unload("sender").await.unwrap(), [change()]);
-    assert_eq!(client.load("sender").await.unwrap(), [change()]);
-    assert_eq!(client.go_back("sender").await.unwrap(), [change()]);
-
-    let expected = [
-        "trigger sender None false",
-        "trigger sender Some(\"main\") true",
-        "trigger sender None true",
-        "Pause { until: Some(Timestamp(17)) } sender Some(\"a/b?c&d=é %\")",
-        "Restart sender Some(\"a/b?c&d=é %\")",
-        "Cancel sender Some(\"a/b?c&d=é %\")",
-        "Interval(Every(Period(5400s))) sender Some(\"a/b?c&d=é %\")",
-        "as alice (a & b�?)",
-        "Pause { until: None } ../status None",
-        &format!("history {query:?}"),
-        &format!("history {:?}", Query::default()),
-        "as alice (a & b�?)",
-        "reload None false",
-        "as alice (a & b�?)",
-        "reload Some(\"a/b\") true",
-        "as alice (a & b�?)",
-        "unload sender",
-        "as alice (a & b�?)",
-        "load sender",
-        "as alice (a & b�?)",
-        "go back sender",
-    ];
+    let expected = [format!("history {query:?}"), format!("history {:?}", Query::default())];
     assert_eq!(*peer.asked.lock().unwrap(), expected);
     soon(server.shutdown()).await;
 }
 
 #[tokio::test]
-async fn errors_have_their_code_and_the_peers_words() {
+async fn each_control_reaches_the_peer_and_its_answer_comes_back() {
+    let (_dir, home) = home();
+    let peer = FakePeer::default();
+    let server = serve(peer.clone(), &home.socket()).unwrap();
+    let mut client = Client::connect(&home).await.unwrap();
+
+    let trigger = |wait| Control::Trigger { wait };
+    let began = Some(Triggered::Began { iteration: 7 });
+    let ended = Some(Triggered::Ended { run: run(Outcome::Succeeded) });
+    let cycle = Some("a/b?c&d=é %");
+    let until = Some(Timestamp::from_nanos(17));
+    let interval = "1h 30m".parse().unwrap();
+    let table = [
+        (trigger(false), None, began, false, "trigger sender None false"),
+        (trigger(true), Some("main"), ended, false, "trigger sender Some(\"main\") true"),
+        (
+            Control::Command(Command::Pause { until }),
+            cycle,
+            None,
+            false,
+            "Pause { until: Some(Timestamp(17)) } sender Some(\"a/b?c&d=é %\")",
+        ),
+        (
+            Control::Command(Command::Restart),
+            cycle,
+            None,
+            false,
+            "Restart sender Some(\"a/b?c&d=é %\")",
+        ),
+        (Control::Command(Command::Cancel), None, None, false, "Cancel sender None"),
+        (
+            Control::Command(Command::Interval(interval)),
+            None,
+            None,
+            false,
+            "Interval(Every(Period(5400s))) sender None",
+        ),
+        (Control::Reload { force: true }, None, None, true, "reload Some(\"sender\") true"),
+        (Control::Unload, None, None, true, "unload sender"),
+        (Control::Load, None, None, true, "load sender"),
+        (Control::GoBack, None, None, true, "go back sender"),
+    ];
+    for (control, cycle, triggered, changes, asked) in table {
+        let changes = if changes { vec![change()] } else { Vec::new() };
+        // That it was replaced is not what was asked for.
+        let ok = control != Control::GoBack;
+        let expected = Controlled { triggered, changes, ok, ..controlled(control) };
+        assert_eq!(client.control("sender", control, cycle).await.unwrap(), [expected]);
+        assert_eq!(peer.asked.lock().unwrap().drain(..).collect::<Vec<_>>(), [asked]);
+    }
+    let expected =
+        Controlled { changes: vec![change()], ..controlled(Control::Reload { force: false }) };
+    let mut client = client.act(Actor { by: "alice".into(), note: "a & b\n?".into() });
+    assert_eq!(client.reload(false).await.unwrap(), [expected]);
+    client.control("../status", Control::Unload, None).await.unwrap();
+    let by = "as alice (a & b\u{fffd}?)";
+    let expected = [by, "reload None false", by, "unload ../status"];
+    assert_eq!(*peer.asked.lock().unwrap(), expected);
+    soon(server.shutdown()).await;
+}
+
+#[tokio::test]
+async fn a_pattern_is_answered_for_each_chore_that_fits() {
     let (_dir, home) = home();
     let server = serve(FakePeer::default(), &home.socket()).unwrap();
     let mut client = Client::connect(&home).await.unwrap();
-    for (chore, code) in [("nobody", 404), ("refused", 409), ("stopped", 503)] {
+    let pause = Control::Command(Command::Pause { until: None });
+    for pattern in ["*", "send*"] {
+        let done = client.control(pattern, pause, None).await.unwrap();
+        let done: Vec<_> = done.iter().map(|done| (&*done.chore, done.ok)).collect();
+        assert_eq!(done, [("sender", true), ("send-refused", false)], "{pattern}");
+    }
+    let failed = client.control("*refused", pause, None).await.unwrap().remove(0).problem.unwrap();
+    assert_eq!((failed.status, &*failed.kind), (409, "urn:problem-type:chore:not-loaded"));
+    let nothing = client.control("x*", pause, None).await.unwrap_err().to_string();
+    assert_eq!(nothing, "no chore fits \"x*\"");
+    soon(server.shutdown()).await;
+}
+
+#[tokio::test]
+async fn errors_have_their_type_and_the_peers_words() {
+    let (_dir, home) = home();
+    let server = serve(FakePeer::default(), &home.socket()).unwrap();
+    let mut client = Client::connect(&home).await.unwrap();
+    for (chore, code, kind) in [
+        ("nobody", 404, "unknown-chore"),
+        ("refused", 409, "not-loaded"),
+        ("stopped", 503, "closing"),
+        // Whoever opens the socket reads all of it.
+        ("broken", 500, "directory"),
+    ] {
         let expected = FakePeer::default().answer(chore).unwrap_err().to_string();
-        for wait in [false, true] {
-            let err = client.trigger(chore, None, wait).await.unwrap_err();
-            let ClientError::Refused { status, message } = err else { panic!("{err}") };
-            assert_eq!((status, &message), (code, &expected), "{chore}");
-        }
-        let err = client.command(Command::Pause { until: None }, chore, None).await.unwrap_err();
-        assert_eq!(err.to_string(), expected);
-        for err in [client.reload(Some(chore), true).await, client.load(chore).await] {
-            assert_eq!(err.unwrap_err().to_string(), expected);
+        for control in [
+            Control::Trigger { wait: false },
+            Control::Trigger { wait: true },
+            Control::Command(Command::Pause { until: None }),
+            Control::Reload { force: true },
+            Control::Load,
+            Control::GoBack,
+        ] {
+            let err = client.control(chore, control, None).await.unwrap_err();
+            assert_eq!(err.to_string(), expected);
+            let ClientError::Refused(problem) = err else { panic!("{err}") };
+            let kind = format!("urn:problem-type:chore:{kind}");
+            assert_eq!((problem.status, &problem.kind), (code, &kind), "{chore}");
         }
     }
     soon(server.shutdown()).await;
 }
 
+#[tokio::test]
+async fn events_come_as_they_happen_until_the_peer_closes() {
+    use futures::StreamExt;
+    let (_dir, home) = home();
+    let peer = FakePeer::default();
+    let server = serve(peer.clone(), &home.socket()).unwrap();
+    let connect = async || Client::connect(&home).await.unwrap();
+    let mut all = connect().await.events(None).await.unwrap();
+    let mut sender = connect().await.events(Some("send*")).await.unwrap();
+    let other = connect().await.events(Some("nobody")).await;
+    assert!(matches!(other, Err(ClientError::Refused(_))));
+
+    let Entry::Run(record) = entry() else { panic!() };
+    let changed = Change { chore: "other".into(), ..change() };
+    for event in [Event::Change(changed.clone()), Event::Run(record.clone())] {
+        peer.news.tell(|| event.clone());
+    }
+    assert_eq!(soon(all.next()).await.unwrap().unwrap(), Event::Change(changed));
+    for stream in [&mut all, &mut sender] {
+        assert_eq!(soon(stream.next()).await.unwrap().unwrap(), Event::Run(record.clone()));
+    }
+    soon(server.shutdown()).await;
+    assert!(soon(all.next()).await.is_none());
+}
+
 /// One request as bytes, and the first line and the body of the answer.
 async fn raw(path: &Path, request: &str) -> (String, String) {
     let mut stream = UnixStream::connect(path).await.unwrap();
-    let text = format!("{request} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    let (line, body) = request.split_once('\n').unwrap_or((request, ""));
+    let length = body.len();
+    let text = format!(
+        "{line} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+    );
     stream.write_all(text.as_bytes()).await.unwrap();
     let mut answer = String::new();
     soon(stream.read_to_string(&mut answer)).await.unwrap();
@@ -358,23 +517,34 @@ async fn wrong_requests_are_answered_in_json() {
     let (_dir, home) = home();
     let server = serve(FakePeer::default(), &home.socket()).unwrap();
     let cases = [
-        ("GET /nothing", "404"),
-        ("POST /status", "405"),
-        ("GET /chores/sender/trigger", "405"),
-        ("POST /chores/sender/explode", "404"),
-        ("POST /chores/sender/trigger?wait=perhaps", "400"),
-        ("POST /chores/sender/trigger?weit=true", "400"),
-        ("POST /chores/sender/pause?wait=true", "400"),
-        ("POST /reload?force=perhaps", "400"),
-        ("GET /reload", "405"),
-        ("POST /chores/%ff/pause", "400"),
+        ("GET /nothing", "404", "unknown-route"),
+        ("GET /status", "404", "unknown-route"),
+        ("POST /api/v1/peer", "405", "wrong-method"),
+        ("OPTIONS /api/v1/peer", "405", "wrong-method"),
+        ("GET /api/v1/chores/sender/trigger", "405", "wrong-method"),
+        ("POST /api/v1/chores/sender/explode", "404", "unknown-route"),
+        ("POST /api/v1/chores/sender/trigger\n{\"wait\":1}", "400", "bad-request"),
+        ("POST /api/v1/chores/sender/trigger\n{\"weit\":true}", "400", "unknown-field"),
+        ("POST /api/v1/chores/sender/pause\n{\"wait\":true}", "400", "unknown-field"),
+        ("POST /api/v1/reload\nforce", "400", "bad-request"),
+        ("GET /api/v1/reload", "405", "wrong-method"),
+        ("POST /api/v1/chores/%ff/pause", "400", "bad-request"),
+        ("GET /api/v1/history?limt=3", "400", "bad-request"),
+        ("GET /api/v1/history?before=now", "400", "bad-request"),
+        ("GET /api/v1/chores/sender/why?at=10:00", "400", "bad-request"),
+        ("GET /api/v1/runs/last", "400", "bad-request"),
+        ("GET /api/v1/events?chore=nobody", "404", "unknown-chore"),
     ];
-    for (request, code) in cases {
+    for (request, code, kind) in cases {
         let (status, body) = raw(&home.socket(), request).await;
         assert!(status.contains(code), "{request}: {status}");
         let body: serde_json::Value = serde_json::from_str(&body).unwrap();
-        assert!(!body["error"].as_str().unwrap().is_empty(), "{request}");
+        assert_eq!(body["type"], format!("urn:problem-type:chore:{kind}"), "{request}");
+        assert!(!body["detail"].as_str().unwrap().is_empty(), "{request}");
     }
+    let large = format!("POST /api/v1/reload\n{}", " ".repeat(100_000));
+    let (status, _) = raw(&home.socket(), &large).await;
+    assert!(status.contains("413"), "{status}");
     soon(server.shutdown()).await;
 }
 
@@ -444,7 +614,10 @@ async fn shutdown_does_not_wait_for_a_run() {
     let peer = FakePeer::default();
     let server = serve(peer.clone(), &home.socket()).unwrap();
     let mut client = Client::connect(&home).await.unwrap();
-    let waiter = tokio::spawn(async move { client.trigger("slow", None, true).await });
+    let waiter =
+        tokio::spawn(
+            async move { client.control("slow", Control::Trigger { wait: true }, None).await },
+        );
     soon(peer.waiting.notified()).await;
     // A silent connection must not hold it either.
     let _silent = UnixStream::connect(home.socket()).await.unwrap();
@@ -459,12 +632,16 @@ async fn status_is_answered_while_a_trigger_waits() {
     let peer = FakePeer::default();
     let server = serve(peer.clone(), &home.socket()).unwrap();
     let mut client = Client::connect(&home).await.unwrap();
-    let waiter = tokio::spawn(async move { client.trigger("slow", None, true).await });
+    let waiter =
+        tokio::spawn(
+            async move { client.control("slow", Control::Trigger { wait: true }, None).await },
+        );
     soon(peer.waiting.notified()).await;
     let mut other = Client::connect(&home).await.unwrap();
     assert_eq!(soon(other.status()).await.unwrap(), peer_status());
     peer.release.notify_one();
-    assert!(matches!(soon(waiter).await.unwrap().unwrap(), Triggered::Ended { .. }));
+    let done = soon(waiter).await.unwrap().unwrap().remove(0);
+    assert!(matches!(done.triggered, Some(Triggered::Ended { .. })));
     soon(server.shutdown()).await;
 }
 

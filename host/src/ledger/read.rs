@@ -1,5 +1,6 @@
 //! How rows of the ledger become what is shown of them. It changes nothing.
 
+use std::cmp::{Ordering, Reverse};
 use std::time::Duration;
 
 use rusqlite::types::Value;
@@ -9,97 +10,136 @@ use super::rows::integer;
 use crate::clock::Timestamp;
 use crate::cycle::SkipReason;
 use crate::limits::LEDGER_ENTRIES_AT_ONCE;
-use crate::record::{Around, Entry, EventRecord, Query, RunRecord, SkipRecord, Usage};
+use crate::record::{
+    Around, Cursor, Entry, EventRecord, Page, Query, RunRecord, SkipRecord, Usage,
+};
 use crate::status::Outcome;
 
 const RUN: &str =
     "SELECT id, chore, cycle, version, digest, generation, iteration, reason, asked_by,
-    due, slot, started, elapsed, outcome, message, cpu, memory_bytes, log, log_lines, backtrace FROM run";
-const SKIP: &str = "SELECT chore, cycle, first, last, slots, reason FROM skip";
-const EVENT: &str = "SELECT at, asked_by, what, chore, cycle, note FROM event";
+    due, slot, started, elapsed, outcome, message, cpu, memory_bytes, log, log_lines,
+    backtrace FROM run";
+const SKIP: &str = "SELECT chore, cycle, first, last, slots, reason, id FROM skip";
+const EVENT: &str = "SELECT at, asked_by, what, chore, cycle, note, id FROM event";
+
+/// One of the tables whose rows are entries, in the order of [`Cursor::kind`].
+struct Table {
+    kind: u8,
+    select: &'static str,
+    /// The column that it is ordered by.
+    time: &'static str,
+    entry: fn(&Row) -> rusqlite::Result<(i64, Entry)>,
+}
+
+const RUNS: Table = Table {
+    kind: 0,
+    select: RUN,
+    time: "started",
+    entry: |row| Ok((row.get(0)?, Entry::Run(run_of(row)?))),
+};
+const SKIPS: Table = Table {
+    kind: 1,
+    select: SKIP,
+    time: "first",
+    entry: |row| Ok((row.get(6)?, Entry::Skip(skip_of(row)?))),
+};
+const EVENTS: Table = Table {
+    kind: 2,
+    select: EVENT,
+    time: "at",
+    entry: |row| Ok((row.get(6)?, Entry::Event(event_of(row)?))),
+};
 
 /// The newest first.
-pub(super) fn entries(connection: &Connection, query: &Query) -> rusqlite::Result<Vec<Entry>> {
+pub(super) fn entries(connection: &Connection, query: &Query) -> rusqlite::Result<Page> {
     let limit = match query.limit {
         0 => LEDGER_ENTRIES_AT_ONCE,
         limit => limit.min(LEDGER_ENTRIES_AT_ONCE),
     };
+    let only_runs = query.runs || query.outcome.is_some();
+    let tables: &[Table] = match (query.events, only_runs) {
+        (true, _) => &[EVENTS],
+        (false, true) => &[RUNS],
+        (false, false) => &[RUNS, SKIPS, EVENTS],
+    };
     let mut found = Vec::new();
-    let mut wanted = Wanted::of(query, "started");
-    match query.outcome.as_deref() {
-        None => {}
-        Some("running") => wanted.and("outcome IS NULL", None),
-        Some(outcome) => wanted.and("outcome = ?", Some(outcome.to_owned().into())),
+    for table in tables {
+        // One more, to see whether there are more.
+        found.extend(Wanted::of(query, table).read(connection, table, limit + 1)?);
     }
-    if !query.events {
-        found.extend(wanted.read(connection, RUN, limit, run_of)?.into_iter().map(Entry::Run));
-    }
-    if !query.runs && query.outcome.is_none() {
-        if !query.events {
-            let skips = Wanted::of(query, "first").read(connection, SKIP, limit, skip_of)?;
-            found.extend(skips.into_iter().map(Entry::Skip));
-        }
-        let mut wanted = Wanted::of(query, "at");
-        if let Some(cycle) = wanted.conditions.iter_mut().find(|wanted| **wanted == "cycle = ?") {
-            // What was done to all cycles was done to this one.
-            *cycle = "cycle IN ('', ?)";
-        }
-        let events = wanted.read(connection, EVENT, limit, event_of)?;
-        found.extend(events.into_iter().map(Entry::Event));
-    }
-    // Stable: what began at the same moment stays in the order of its kind.
-    found.sort_by_key(|entry| std::cmp::Reverse(entry.at()));
+    found.sort_by_key(|(place, _)| (Reverse(place.at), place.kind, Reverse(place.row)));
+    let more = found.len() > limit as usize;
     found.truncate(limit as usize);
-    Ok(found)
+    let before = found.last().map(|(place, _)| *place).filter(|_| more);
+    Ok(Page { entries: found.into_iter().map(|(_, entry)| entry).collect(), before })
 }
 
-/// The conditions of one table.
+/// The conditions on one table.
 struct Wanted {
-    time: &'static str,
-    conditions: Vec<&'static str>,
+    conditions: Vec<String>,
     values: Vec<Value>,
 }
 
 impl Wanted {
-    fn of(query: &Query, time: &'static str) -> Wanted {
-        let mut wanted = Wanted { time, conditions: Vec::new(), values: Vec::new() };
+    fn of(query: &Query, table: &Table) -> Wanted {
+        let mut wanted = Wanted { conditions: Vec::new(), values: Vec::new() };
         if let Some(chore) = &query.chore {
-            wanted.and("chore = ?", Some(chore.clone().into()));
+            wanted.and("chore = ?", [chore.clone().into()]);
         }
         if let Some(cycle) = &query.cycle {
-            wanted.and("cycle = ?", Some(cycle.clone().into()));
+            // What was done to all cycles was done to this one.
+            let events = table.kind == EVENTS.kind;
+            let condition = if events { "cycle IN ('', ?)" } else { "cycle = ?" };
+            wanted.and(condition, [cycle.clone().into()]);
+        }
+        match query.outcome.as_deref() {
+            None => {}
+            Some("running") => wanted.and("outcome IS NULL", []),
+            Some(outcome) => wanted.and("outcome = ?", [outcome.to_owned().into()]),
         }
         if let Some(before) = query.before {
-            let condition = match time {
-                "started" => "started < ?",
-                "first" => "first < ?",
-                _ => "at < ?",
-            };
-            wanted.and(condition, Some(before.as_nanos().into()));
+            wanted.before(before, table);
         }
         wanted
     }
 
-    fn and(&mut self, condition: &'static str, value: Option<Value>) {
-        self.conditions.push(condition);
-        self.values.extend(value);
+    /// Whatever comes after the cursor in the order of all entries.
+    fn before(&mut self, Cursor { at, kind, row }: Cursor, table: &Table) {
+        let (time, at) = (table.time, at.as_nanos());
+        match table.kind.cmp(&kind) {
+            Ordering::Less => self.and(&format!("{time} < ?"), [at.into()]),
+            Ordering::Greater => self.and(&format!("{time} <= ?"), [at.into()]),
+            // The first half is what the index is for.
+            Ordering::Equal => {
+                let condition = format!("{time} <= ? AND ({time} < ? OR rowid < ?)");
+                self.and(&condition, [at.into(), at.into(), row.into()]);
+            }
+        }
     }
 
-    fn read<T>(
+    fn and<const N: usize>(&mut self, condition: &str, values: [Value; N]) {
+        self.conditions.push(condition.to_owned());
+        self.values.extend(values);
+    }
+
+    fn read(
         self,
         connection: &Connection,
-        select: &str,
+        table: &Table,
         limit: u32,
-        row: fn(&Row) -> rusqlite::Result<T>,
-    ) -> rusqlite::Result<Vec<T>> {
+    ) -> rusqlite::Result<Vec<(Cursor, Entry)>> {
         let conditions = match self.conditions.is_empty() {
             true => String::new(),
             false => format!(" WHERE {}", self.conditions.join(" AND ")),
         };
-        let time = self.time;
+        let Table { kind, select, time, entry } = table;
         let sql = format!("{select}{conditions} ORDER BY {time} DESC, rowid DESC LIMIT {limit}");
         let mut statement = connection.prepare_cached(&sql)?;
-        statement.query_map(params_from_iter(self.values), row)?.collect()
+        let placed = |row: &Row| {
+            let (row, entry) = entry(row)?;
+            Ok((Cursor { at: entry.at(), kind: *kind, row }, entry))
+        };
+        statement.query_map(params_from_iter(self.values), placed)?.collect()
     }
 }
 

@@ -6,6 +6,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::cycle::SkipReason;
+use crate::record::{Cursor, Entry};
 
 const KEEP: Keep = Keep { age: Duration::from_secs(3600), rows: 1_000 };
 
@@ -71,7 +72,7 @@ async fn runs(ledger: &Ledger, query: Query) -> Vec<u64> {
         Entry::Run(run) => Some(run.run),
         _ => None,
     };
-    entries.into_iter().filter_map(run).collect()
+    entries.entries.into_iter().filter_map(run).collect()
 }
 
 #[tokio::test]
@@ -169,7 +170,7 @@ async fn entries_are_found_by_what_is_asked_newest_first() {
         (query("c", ""), &[]),
         (outcome("failed"), &[2]),
         (outcome("running"), &[4]),
-        (Query { before: Some(ago(35)), ..Query::default() }, &[2, 1]),
+        (Query { before: Some(ago(35).into()), ..Query::default() }, &[2, 1]),
         (Query { runs: true, limit: 2, ..Query::default() }, &[4, 3]),
     ] {
         assert_eq!(runs(&ledger, query.clone()).await, wanted, "{query:?}");
@@ -182,11 +183,54 @@ async fn entries_are_found_by_what_is_asked_newest_first() {
         };
         entries.iter().map(kind).collect()
     };
-    let all = ledger.entries(query("a", "main")).await.unwrap();
+    let all = ledger.entries(query("a", "main")).await.unwrap().entries;
     assert!(all.is_sorted_by_key(|entry| std::cmp::Reverse(entry.at())));
     assert_eq!(kinds(all), "rseer", "what was done to all cycles was done to this one");
     let events = Query { events: true, ..query("a", "main") };
-    assert_eq!(kinds(ledger.entries(events).await.unwrap()), "ee");
+    assert_eq!(kinds(ledger.entries(events).await.unwrap().entries), "ee");
+}
+
+#[tokio::test]
+async fn pages_lose_nothing_and_repeat_nothing_though_times_are_the_same() {
+    let home = Home::new();
+    let ledger = home.open(KEEP).await;
+    let times = [ago(30), ago(20), ago(10)];
+    for at in times {
+        for i in 0..5_u64 {
+            begin(&ledger, "a", "main", at);
+            let reason = SkipReason::Paused;
+            ledger.skipped("a", "main", Skipped { first: at, last: at, slots: i, reason });
+            let (what, chore) = (i.to_string(), "a".to_owned());
+            ledger.event(EventRecord { at, what, chore, ..EventRecord::default() });
+        }
+    }
+    let all = ledger.entries(Query::default()).await.unwrap();
+    assert_eq!((all.entries.len(), all.before), (45, None));
+    for limit in [1, 2, 3, 7, 15, 44, 45, 46] {
+        let (mut paged, mut before) = (Vec::new(), None);
+        loop {
+            let query = Query { limit, before, ..Query::default() };
+            let page = ledger.entries(query).await.unwrap();
+            assert!(page.entries.len() <= limit as usize && !page.entries.is_empty());
+            paged.extend(page.entries);
+            let Some(next) = page.before else { break };
+            // As it goes through a URL.
+            let text = String::from(next);
+            before = Some(Cursor::try_from(text.clone()).unwrap());
+            assert_eq!(before, Some(next), "{text}");
+            // What comes meanwhile is newer, and not of an older page.
+            begin(&ledger, "a", "main", Timestamp::now());
+        }
+        let seen = |entry: &Entry| times.contains(&entry.at());
+        paged.retain(seen);
+        assert_eq!(paged, all.entries, "in pages of {limit}");
+    }
+    let of_time = Query { before: Some(times[1].into()), ..Query::default() };
+    let older = ledger.entries(of_time).await.unwrap().entries;
+    assert!(older.len() == 15 && older.iter().all(|entry| entry.at() == times[0]));
+    for wrong in ["", "now", "2026-11-25T10:30:07Z.9.1", "2026-11-25T10:30:07Z1.1", "Z.1.1"] {
+        assert!(Cursor::try_from(wrong.to_owned()).is_err(), "{wrong}");
+    }
 }
 
 #[tokio::test]
@@ -229,7 +273,7 @@ async fn no_more_is_kept_than_is_asked_for() {
     end(&ledger, run, Outcome::Succeeded);
     ledger.written().await;
     assert_eq!(runs(&ledger, Query::default()).await, [18, 9, 17, 8, 16, 7, 15, 6, 14, 5]);
-    assert_eq!(ledger.entries(Query::default()).await.unwrap().len(), 20);
+    assert_eq!(ledger.entries(Query::default()).await.unwrap().entries.len(), 20);
     // The counts outlive the process.
     ledger.close().await.unwrap();
     let ledger = home.open(keep).await;
@@ -245,6 +289,6 @@ async fn one_that_is_off_writes_nothing() {
     let run = begin(&ledger, "a", "main", ago(1));
     end(&ledger, run, Outcome::Succeeded);
     ledger.written().await;
-    assert_eq!(ledger.entries(Query::default()).await.unwrap(), []);
+    assert_eq!(ledger.entries(Query::default()).await.unwrap(), Page::default());
     ledger.close().await.unwrap();
 }

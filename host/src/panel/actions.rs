@@ -127,7 +127,10 @@ pub(super) fn of_chore(chore: &ChoreStatus) -> Markup {
 
 /// `None` where there is nothing to go back to.
 pub(super) fn go_back(chore: &ChoreStatus, detail: &ChoreDetail) -> Option<Markup> {
-    let to = detail.go_back.as_ref()?;
+    let running = detail.versions.iter().find(|version| version.is == "running")?;
+    let to = detail.versions.iter().find(|version| {
+        matches!(version.is.as_str(), "good" | "previous") && version.digest != running.digest
+    })?;
     let label = format!("Go back to {}", to.version);
     Some(button(&GO_BACK, &chore.name, None, &label))
 }

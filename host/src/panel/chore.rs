@@ -15,7 +15,7 @@ use crate::limits::{
 };
 use crate::peer::ControlError;
 use crate::record::{Entry, Query, RunRecord};
-use crate::status::{ChoreDetail, ChoreStatus, CycleStatus};
+use crate::status::{ChoreDetail, ChoreStatus, CycleStatus, VersionStatus};
 
 /// Every outcome that history can be narrowed to.
 const OUTCOMES: [&str; 9] = [
@@ -51,7 +51,7 @@ impl Asked {
             chore: Some(chore.to_owned()),
             cycle: given(&self.cycle),
             outcome: given(&self.outcome),
-            before: self.before.map(Timestamp::from_nanos),
+            before: self.before.map(|before| Timestamp::from_nanos(before).into()),
             limit: PANEL_HISTORY_ENTRIES,
             ..Query::default()
         }
@@ -65,14 +65,14 @@ pub(super) async fn page<C: Controls>(
     now: Timestamp,
 ) -> Result<Page, ControlError> {
     let found = controls.status().chores.into_iter().find(|chore| chore.name == name);
-    let detail = controls.detail(name);
+    let detail = controls.chore(name);
     // A file whose name is no chore's is shown, but has no more to tell.
     let (chore, detail) = match (found, detail) {
         (None, Ok(_)) => {
             return Err(ControlError::UnknownChore { name: name.into(), nearest: None });
         }
         (None, Err(err)) => return Err(err),
-        (Some(chore), detail) => (chore, detail.unwrap_or_default()),
+        (Some(chore), detail) => (chore.clone(), detail.unwrap_or_else(|_| chore.into())),
     };
     let pages = chore.cycles.len().div_ceil(PANEL_CYCLES_PER_PAGE).max(1);
     let page = asked.page.clamp(1, pages);
@@ -348,14 +348,12 @@ fn made_of(chore: &ChoreStatus, detail: &ChoreDetail) -> Markup {
                 h2 #versions { "Versions" }
                 @if detail.versions.is_empty() { p.faint { "None." } }
                 ul.versions {
-                    @for version in &detail.versions {
+                    @for (version, roles) in by_build(&detail.versions) {
                         li {
-                            b { @if version.build.version.is_empty() { "unknown" }
-                                @else { (version.build.version) } }
-                            " " code title=(version.build.digest) {
-                                (words::digest(&version.build.digest))
-                            }
-                            @for role in &version.roles { " " (chip(tone_of_role(role), role)) }
+                            b { @if version.version.is_empty() { "unknown" }
+                                @else { (version.version) } }
+                            " " code title=(version.digest) { (words::digest(&version.digest)) }
+                            @for role in roles { " " (chip(tone_of_role(role), role)) }
                         }
                     }
                 }
@@ -378,6 +376,21 @@ fn made_of(chore: &ChoreStatus, detail: &ChoreDetail) -> Markup {
             }
         }
     }
+}
+
+/// Each build once, with all that it is.
+fn by_build(versions: &[VersionStatus]) -> Vec<(&VersionStatus, Vec<&str>)> {
+    let mut builds: Vec<(&VersionStatus, Vec<&str>)> = Vec::new();
+    for version in versions {
+        let same = |known: &&mut (&VersionStatus, Vec<&str>)| {
+            (&known.0.version, &known.0.digest) == (&version.version, &version.digest)
+        };
+        match builds.iter_mut().find(same) {
+            Some((_, roles)) => roles.push(&version.is),
+            None => builds.push((version, vec![&version.is])),
+        }
+    }
+    builds
 }
 
 fn tone_of_role(role: &str) -> Tone {

@@ -59,6 +59,11 @@ impl Home {
         self.data().join("cache.key")
     }
 
+    /// Hashes of the tokens that changes over TCP need.
+    pub fn tokens(&self) -> PathBuf {
+        self.data().join("tokens.json")
+    }
+
     /// What can be made again.
     pub fn cache(&self) -> PathBuf {
         self.0.join("cache")

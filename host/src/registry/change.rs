@@ -22,6 +22,7 @@ use crate::folder::Reader;
 use crate::history::Version;
 use crate::limits::COMPONENT_BYTES_MAX;
 use crate::name::ChoreName;
+use crate::news::Event;
 use crate::plan::{Files, Pair};
 use crate::status::{Build, Change, ChangeKind, Outcome};
 
@@ -181,9 +182,9 @@ impl Work<'_> {
                 return Err(of_open(&component.descriptor.version, &outcome));
             }
         };
-        let pair = source.pair;
+        let (pair, since) = (source.pair, Timestamp::now());
         self.entry(|entry| {
-            entry.standing = Standing::Loaded(Loaded { chore, component, pair, grants });
+            entry.standing = Standing::Loaded(Loaded { chore, component, pair, grants, since });
             entry.refused.take_if(|refused| refused.pair == Some(pair));
             entry.history = next;
         });
@@ -292,9 +293,9 @@ impl Work<'_> {
         component: Arc<super::prepare::Component>,
         grants: Vec<String>,
     ) {
-        let chore = running.chore.clone();
+        let (chore, since) = (running.chore.clone(), Timestamp::now());
         self.entry(|entry| {
-            entry.standing = Standing::Loaded(Loaded { chore, component, pair, grants });
+            entry.standing = Standing::Loaded(Loaded { chore, component, pair, grants, since });
             entry.refused = None;
             // It was of what ran until now.
             entry.go_back = None;
@@ -453,7 +454,8 @@ impl Work<'_> {
             None => warn!(chore = %self.name, file, digest, "chore not loaded: {reason}"),
         }
         let told = reason.clone();
-        self.entry(|entry| entry.refused = Some(Refused { file, pair, version, reason }));
+        let since = Timestamp::now();
+        self.entry(|entry| entry.refused = Some(Refused { file, pair, version, reason, since }));
         self.changed(ChangeKind::Refused, None, phases, told)
     }
 
@@ -470,6 +472,7 @@ impl Work<'_> {
         let change = Change { chore, kind, from, to, generation, phases: phases.list(), reason };
         tell(&change);
         self.inner.options.ledger.event(event(&change));
+        self.inner.options.news.tell(|| Event::Change(change.clone()));
         change
     }
 }

@@ -7,14 +7,12 @@ use tracing::warn;
 
 use super::prepare::Component;
 use crate::chore::{Board, Chore};
-use crate::descriptor::{SettingKind, SettingSpec};
-use crate::history::{History, Version};
+use crate::clock::Timestamp;
+use crate::history::History;
 use crate::memory::{self, Memory};
 use crate::name::ChoreName;
 use crate::plan::{Known, Pair};
-use crate::status::{
-    Build, ChoreDetail, ChoreStatus, LimitStatus, RefusedFile, SettingStatus, VersionStatus,
-};
+use crate::status::{Build, ChoreStatus, RefusedFile};
 
 #[derive(Default)]
 pub(super) struct Entry {
@@ -54,6 +52,8 @@ pub(super) struct Loaded {
     pub component: Arc<Component>,
     pub pair: Pair,
     pub grants: Vec<String>,
+    /// When it was opened, or opened again with other settings.
+    pub since: Timestamp,
 }
 
 #[derive(Clone)]
@@ -63,6 +63,7 @@ pub(super) struct Refused {
     pub pair: Option<Pair>,
     pub version: String,
     pub reason: String,
+    pub since: Timestamp,
 }
 
 impl Standing {
@@ -142,51 +143,6 @@ impl Entry {
         status
     }
 
-    pub fn detail(&self, name: &ChoreName) -> ChoreDetail {
-        let spec = self.loaded().map(|loaded| loaded.chore.spec());
-        let limits = spec.as_ref().map(|spec| LimitStatus {
-            memory_bytes: spec.memory_bytes_max as u64,
-            grace: spec.grace,
-        });
-        let settings = self.loaded().zip(spec.as_ref()).map(|(loaded, spec)| {
-            let values: BTreeMap<&str, &str> =
-                spec.settings.iter().map(|(name, value)| (&name[..], &value[..])).collect();
-            let shown = loaded.component.descriptor.settings.iter();
-            shown.map(|setting| setting_status(setting, &values)).collect()
-        });
-        ChoreDetail {
-            settings: settings.unwrap_or_default(),
-            versions: self.versions(name),
-            limits,
-            go_back: self.history.to_go_back_to().map(build_of),
-        }
-    }
-
-    fn versions(&self, name: &ChoreName) -> Vec<VersionStatus> {
-        let history = &self.history;
-        let known = |version: &Option<Version>| version.as_ref().map(build_of);
-        let running = self.loaded().map(Loaded::build);
-        let refused = self.refused_file(name).map(|refused| {
-            let role = if refused.quarantined { "quarantined" } else { "refused" };
-            (role, Build { version: refused.version, digest: refused.digest })
-        });
-        let role = |role, build: Option<Build>| build.map(|build| (role, build));
-        let roles = [
-            role("running", running),
-            role("good", known(&history.good)),
-            role("previous", known(&history.previous)),
-            refused,
-        ];
-        let mut versions: Vec<VersionStatus> = Vec::new();
-        for (role, build) in roles.into_iter().flatten() {
-            match versions.iter_mut().find(|known| known.build == build) {
-                Some(version) => version.roles.push(role.to_owned()),
-                None => versions.push(VersionStatus { build, roles: vec![role.to_owned()] }),
-            }
-        }
-        versions
-    }
-
     fn state(&self) -> &'static str {
         match &self.standing {
             Standing::Loaded(_) => "loaded",
@@ -238,19 +194,6 @@ impl Entry {
     }
 }
 
-fn build_of(version: &Version) -> Build {
-    Build { version: version.version.clone(), digest: version.component.hex() }
-}
-
-fn setting_status(spec: &SettingSpec, values: &BTreeMap<&str, &str>) -> SettingStatus {
-    let value = match spec.kind {
-        SettingKind::Secret => None,
-        _ => values.get(spec.name.as_str()).map(|value| (*value).to_owned()),
-    };
-    let (name, help) = (spec.name.clone(), spec.help.clone());
-    SettingStatus { name, help, kind: spec.kind.word().to_owned(), value }
-}
-
 /// A file whose name is no chore's.
 pub(super) fn misnamed(file: &str, reason: &str) -> ChoreStatus {
     ChoreStatus {
@@ -274,57 +217,4 @@ pub(super) async fn remembered(
         entries.insert(name, Entry { history, ..Entry::default() });
     }
     Ok(entries)
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-
-    use super::*;
-    use crate::package::Digest;
-
-    fn version(text: &str) -> Version {
-        let component = Digest::of(text.as_bytes());
-        Version { component, manifest: None, version: text.into(), manifest_text: None }
-    }
-
-    #[test]
-    fn a_secret_is_not_shown_and_what_is_left_out_neither() {
-        let values = BTreeMap::from([("a", "1"), ("b", "hunter2")]);
-        for (name, kind, expected) in [
-            ("a", SettingKind::Integer, Some("1")),
-            ("b", SettingKind::Secret, None),
-            ("c", SettingKind::Text, None),
-        ] {
-            let spec = SettingSpec { name: name.into(), help: String::new(), kind, default: None };
-            let shown = setting_status(&spec, &values);
-            assert_eq!((shown.value.as_deref(), shown.kind.as_str()), (expected, kind.word()));
-        }
-    }
-
-    #[test]
-    fn a_version_has_every_role_that_it_has() {
-        let history = History {
-            running: Some(version("2.0.0")),
-            good: Some(version("1.0.0")),
-            previous: Some(version("0.9.0")),
-            ..History::default()
-        };
-        let refused = Refused {
-            file: "a.wasm".into(),
-            pair: Some(Pair { component: Digest::of(b"1.0.0"), manifest: None }),
-            version: "1.0.0".into(),
-            reason: "no".into(),
-        };
-        let entry = Entry { history, refused: Some(refused), ..Entry::default() };
-        let detail = entry.detail(&ChoreName::new("a").unwrap());
-        let roles: Vec<_> = detail
-            .versions
-            .iter()
-            .map(|known| (known.build.version.as_str(), known.roles.join(" ")))
-            .collect();
-        assert_eq!(roles, [("1.0.0", "good refused".to_owned()), ("0.9.0", "previous".to_owned())]);
-        assert_eq!(detail.go_back.unwrap().version, "1.0.0");
-        assert_eq!((detail.limits, detail.settings.len()), (None, 0), "it is not loaded");
-    }
 }

@@ -14,11 +14,14 @@ use tracing::{error, info, warn};
 use super::change::{Origin, Task, carry_out};
 use super::entry::{Entry, GoBack, Refused};
 use super::{ControlError, Inner, Shelf};
+use crate::clock::Timestamp;
 use crate::error::chain;
 use crate::folder::{self, Folder, Listing};
 use crate::limits::RELOAD_SETTLE_MAX;
 use crate::name::ChoreName;
+use crate::news::Event;
 use crate::plan::{Reason, Verdict, plan};
+use crate::record::ProblemRecord;
 use crate::status::{Change, ChangeKind};
 
 pub(super) type Answer = oneshot::Sender<Result<Vec<Change>, ControlError>>;
@@ -106,6 +109,7 @@ impl Keeper {
                 let problem = std::mem::take(&mut self.inner.shelf().problem);
                 if !problem.is_empty() {
                     info!("the chores directory is followed again");
+                    self.tell_problem("");
                 }
                 self.follow(listing).await;
             }
@@ -114,10 +118,19 @@ impl Keeper {
                 let problem = chain(&err);
                 let before = std::mem::replace(&mut self.inner.shelf().problem, problem.clone());
                 if before != problem {
+                    self.tell_problem(&problem);
                     warn!("no chore is loaded, replaced or unloaded now: {problem}");
                 }
             }
         }
+    }
+
+    fn tell_problem(&self, message: &str) {
+        self.inner.options.news.tell(|| {
+            let (at, chore) = (Timestamp::now(), String::new());
+            let (what, message) = ("directory".to_owned(), message.to_owned());
+            Event::Problem(ProblemRecord { at, chore, what, message })
+        });
     }
 
     /// Begins what the plan says.
@@ -397,7 +410,13 @@ impl Shelf {
             return;
         }
         warn!(chore = %name, file, "not loaded: {reason}");
-        entry.refused = Some(Refused { file, pair: None, version: String::new(), reason });
+        entry.refused = Some(Refused {
+            file,
+            pair: None,
+            version: String::new(),
+            reason,
+            since: Timestamp::now(),
+        });
     }
 
     /// What was refused is tried again; with `force`, what is in quarantine too.

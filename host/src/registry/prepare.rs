@@ -128,7 +128,7 @@ pub(super) async fn prepare(
     let spec = Spec {
         name: name.clone(),
         version: version.clone(),
-        digest: source.pair.component.to_string(),
+        digest: source.pair.component.hex(),
         generation,
         program: component.program.clone(),
         schedules: resolved.schedules(seed),
@@ -198,6 +198,7 @@ fn services(options: &Options, sql: Sql, granted: &BTreeSet<Capability>) -> Serv
         memory: options.memory.clone(),
         meters: options.meters.clone(),
         ledger: options.ledger.clone(),
+        news: options.news.clone(),
         orders: options.orders.clone().filter(|_| has(Capability::Orders)),
         kademlia: has(Capability::Kademlia).then(|| options.kademlia.clone()),
         transport: has(Capability::Transport).then(|| options.transport.clone()),

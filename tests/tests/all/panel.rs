@@ -2,14 +2,16 @@
 //! What the browser does stands in `tests/panel/panel.js`; here is the peer that it looks at.
 
 mod crowd;
-mod stand_in;
+mod pages;
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use chore_host::clock::Timestamp;
+use chore_host::control::{TcpOptions, Tokens, serve_tcp};
 use chore_host::record::{Entry, EventRecord, Query};
 use crowd::Crowd;
-use stand_in::{StandIn, TOKEN};
 use testplanet::{
     Build, PATCHED, SENDER, Testplanet, chore, drop_chore, drop_into, eventually, text,
     trigger_wait, workspace,
@@ -70,17 +72,16 @@ fn target() -> PathBuf {
 
 /// The script ends by itself, after a few minutes at the latest.
 async fn browse(
-    served: &StandIn,
-    without_events: &StandIn,
-    crowd: &StandIn,
+    [served, without_events, crowd]: [SocketAddr; 3],
+    token: &str,
     pictures: &Path,
 ) -> Output {
     let mut node = Command::new("node");
     node.arg(workspace().join("tests/panel/panel.js"))
-        .arg(format!("http://{}", served.address))
-        .arg(format!("http://{}", without_events.address))
-        .arg(format!("http://{}", crowd.address))
-        .args([TOKEN, PATCHED, FAILING, EVIL])
+        .arg(format!("http://{served}"))
+        .arg(format!("http://{without_events}"))
+        .arg(format!("http://{crowd}"))
+        .args([token, PATCHED, FAILING, EVIL])
         .arg(pictures)
         // Where `install.sh` puts what it needs.
         .env("NODE_PATH", target().join("panel/node_modules"))
@@ -93,10 +94,14 @@ async fn an_operator_sees_and_does_everything_in_a_browser() {
     tokio::task::spawn_blocking(installed).await.unwrap();
     let planet = busy_peer().await;
     let node = planet.node(0);
-    let served = stand_in::serve(node.handle(), true).await;
-    let without_events = stand_in::serve(node.handle(), false).await;
-    let crowd = stand_in::serve_pages(Crowd).await;
-    let output = browse(&served, &without_events, &crowd, &target().join("panel")).await;
+    let tokens = Tokens::at(node.home().data().join("tokens-of-this-test"));
+    let token = tokens.create("alice", Timestamp::now()).unwrap();
+    let listen = "127.0.0.1:0".parse().unwrap();
+    let served = serve_tcp(node.handle(), TcpOptions { listen, name: None, tokens }).await.unwrap();
+    let without_events = pages::serve(node.handle()).await;
+    let crowd = pages::serve(Crowd).await;
+    let addresses = [served.local_addr(), without_events.address, crowd.address];
+    let output = browse(addresses, &token, &target().join("panel")).await;
     print!("{}", text(&output.stdout));
     let (said, wrong) = (text(&output.stdout), text(&output.stderr));
     assert!(output.status.success(), "{said}\n{wrong}");
@@ -104,7 +109,7 @@ async fn an_operator_sees_and_does_everything_in_a_browser() {
 
     // What was clicked has been done, in the name of who did it, and with their note.
     let events = Query { events: true, ..Query::default() };
-    let entries = node.handle().history(events).await.unwrap();
+    let entries = node.handle().history(events).await.unwrap().entries;
     let did: Vec<EventRecord> = entries
         .into_iter()
         .filter_map(|entry| match entry {
@@ -128,5 +133,6 @@ async fn an_operator_sees_and_does_everything_in_a_browser() {
     assert_eq!(did, expected);
     assert_eq!(chore(node, PATCHED).version, "1.7.100");
     assert_eq!(chore(node, SENDER).cycles[0].state, "paused");
+    served.shutdown().await;
     planet.shutdown().await;
 }

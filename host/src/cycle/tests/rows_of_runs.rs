@@ -410,7 +410,7 @@ fn stop_ends_a_held_cycle() {
 fn status_is_plain_data() {
     let player = check(every("10s"), "0s | time | run 1 start\n 1s | ok | | 10s");
     let status = serde_json::to_value(player.cycle.status());
-    let at = |text| moment(text).as_nanos();
+    let at = moment;
     assert_eq!(
         status.ok(),
         Some(serde_json::json!({

@@ -6,11 +6,12 @@ use std::time::Duration;
 use chore_host::clock::Timestamp;
 use chore_host::control::{Command, Controls};
 use chore_host::cycle::SkipReason;
+use chore_host::news::News;
 use chore_host::peer::ControlError;
-use chore_host::record::{Entry, EventRecord, Query, RunRecord, SkipRecord, Usage};
+use chore_host::record::{Entry, EventRecord, Page, Query, RunRecord, SkipRecord, Usage};
 use chore_host::status::{
-    Actor, Build, Change, ChoreDetail, ChoreStatus, CycleStatus, LastRun, LimitStatus, Outcome,
-    PauseStatus, PeerStatus, RefusedFile, SettingStatus, Triggered, VersionStatus,
+    Actor, Change, ChoreDetail, ChoreStatus, CycleStatus, LastRun, LimitsInForce, Outcome,
+    PauseStatus, PeerStatus, RefusedFile, Setting, Triggered, VersionStatus,
 };
 use chore_host::why::{Moment, Why};
 
@@ -125,7 +126,7 @@ impl Controls for Crowd {
         Crowd
     }
 
-    async fn history(&self, query: Query) -> Result<Vec<Entry>, ControlError> {
+    async fn page(&self, query: Query) -> Result<Page, ControlError> {
         let now = Timestamp::now();
         let chore = query.chore.unwrap_or_else(|| name(0));
         let cycle = query.cycle.unwrap_or_else(|| "main".into());
@@ -153,7 +154,7 @@ impl Controls for Crowd {
                 _ => Entry::Run(run(&chore, &cycle, 10_000 - u64::from(number), at)),
             }
         };
-        Ok((0..query.limit).map(entry).collect())
+        Ok(Page { entries: (0..query.limit).map(entry).collect(), before: None })
     }
 
     async fn run(&self, number: u64) -> Result<RunRecord, ControlError> {
@@ -181,19 +182,35 @@ impl Controls for Crowd {
         }
     }
 
-    fn detail(&self, _: &str) -> Result<ChoreDetail, ControlError> {
-        let build = || Build { version: EVIL.into(), digest: EVIL.into() };
-        let setting = |kind: &str, value: Option<String>| SettingStatus {
+    fn news(&self) -> News {
+        News::new(Timestamp::now())
+    }
+
+    fn chore(&self, _: &str) -> Result<ChoreDetail, ControlError> {
+        let version = |is: &str, digest: &str| VersionStatus {
+            is: is.into(),
+            version: EVIL.into(),
+            digest: digest.into(),
+            since: None,
+            reason: EVIL.into(),
+        };
+        let setting = |kind: &str, value: Option<String>| Setting {
             name: EVIL.into(),
             help: EVIL.into(),
             kind: kind.into(),
+            is_set: value.is_some(),
+            default: None,
             value,
         };
         Ok(ChoreDetail {
+            status: chore(0),
             settings: vec![setting("text", Some(EVIL.into())), setting("secret", None)],
-            versions: vec![VersionStatus { build: build(), roles: vec!["running".into()] }],
-            limits: Some(LimitStatus { memory_bytes: 64 << 20, grace: Duration::from_secs(10) }),
-            go_back: Some(build()),
+            versions: vec![version("running", EVIL), version("previous", "another")],
+            limits: Some(LimitsInForce {
+                memory_bytes: 64 << 20,
+                grace: Duration::from_secs(10),
+                timeouts: Vec::new(),
+            }),
         })
     }
 
