@@ -23,6 +23,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use tokio::time::Instant;
+use tracing::Instrument;
 
 use crate::bindings::types::{Error, ErrorKind};
 use crate::node_id::NodeId;
@@ -53,16 +54,42 @@ impl Deadline {
     /// The answer of `work`, or `timed-out` when the call's time is up.
     pub async fn bound<T>(
         self,
-        operation: &str,
+        operation: &'static str,
         work: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
-        match tokio::time::timeout_at(self.0, work).await {
-            Ok(answer) => answer,
-            Err(_) => {
-                Err(error(ErrorKind::TimedOut, format!("{operation}: the call's time is up")))
+        let work = async {
+            match tokio::time::timeout_at(self.0, work).await {
+                Ok(answer) => answer,
+                Err(_) => {
+                    Err(error(ErrorKind::TimedOut, format!("{operation}: the call's time is up")))
+                }
             }
-        }
+        };
+        traced(operation, work).await
     }
+}
+
+/// `work` in a span that ends with it, and says if it failed.
+pub(crate) fn traced<T>(
+    operation: &'static str,
+    work: impl Future<Output = Result<T, Error>>,
+) -> impl Future<Output = Result<T, Error>> {
+    let span = tracing::debug_span!(
+        "host.call",
+        otel.name = operation,
+        otel.status_code = tracing::field::Empty,
+        otel.status_description = tracing::field::Empty,
+    );
+    let inside = span.clone();
+    async move {
+        let answer = work.await;
+        if let Err(err) = &answer {
+            span.record("otel.status_code", "ERROR");
+            span.record("otel.status_description", err.message.as_str());
+        }
+        answer
+    }
+    .instrument(inside)
 }
 
 pub(crate) fn error(kind: ErrorKind, message: impl Into<String>) -> Error {

@@ -25,8 +25,9 @@ use tracing::{Instrument, debug, info, warn};
 
 use crate::bindings::lifecycle::{CloseReason, OpenReason};
 use crate::clock::Timestamp;
-use crate::cycle::{Control, Run, Step};
+use crate::cycle::{Control, Run, Skipped, Step};
 use crate::limits::{LEDGER_BEGIN_WAIT, SCHEDULE_SAVE_EVERY, TIMER_MAX};
+use crate::meters::RunEnd;
 use crate::record::RunRecord;
 use crate::status::{CycleStatus, LastRun, Outcome};
 use calls::{Finished, Signals};
@@ -278,7 +279,10 @@ impl Actor {
                 }
             }
             Step::Skipped(skipped) => {
-                entries::skipped(&self.current.get(), &cycle, skipped);
+                let spec = self.current.get();
+                let (name, Skipped { reason, slots, .. }) = (spec.name.as_str(), skipped);
+                spec.services.meters.slots_skipped(name, &cycle, reason, slots);
+                entries::skipped(&spec, &cycle, skipped);
             }
             // Runs are started, once they are noted. The board answers; what has stopped it knows
             // too.
@@ -297,6 +301,8 @@ impl Actor {
             run = number,
             iteration = run.iteration,
             reason = calls::reason(run.reason),
+            outcome = tracing::field::Empty,
+            otel.status_code = tracing::field::Empty,
         );
         debug!(parent: &span, "run begins");
         let board = self.board.clone();
@@ -319,7 +325,7 @@ impl Actor {
         self.running.remove(&cycle);
         let finished = finished.unwrap_or_else(|| entries::broken(record.run, &run));
         let last = entries::ended(&spec, record, finished);
-        report(&spec, &cycle, &last);
+        report(&spec, &cycle, run.due, &last);
         (spec.on_ended)(&cycle, &last);
         self.board.ended(&cycle, last);
         self.unsaved = true;
@@ -364,22 +370,17 @@ impl Actor {
     }
 }
 
-fn report(spec: &Spec, cycle: &str, last: &LastRun) {
+fn report(spec: &Spec, cycle: &str, due: Timestamp, last: &LastRun) {
     let (chore, iteration) = (&spec.name, last.iteration);
     let (outcome, message) = (last.outcome.word(), last.outcome.message());
-    let elapsed = format!("{:.1?}", last.elapsed);
+    let took = format!("{:.1?}", last.elapsed);
     if last.outcome.succeeded() {
-        info!(%chore, cycle, iteration, elapsed, "run {outcome}");
+        info!(%chore, cycle, iteration, elapsed = took, "run {outcome}");
     } else {
-        warn!(%chore, cycle, iteration, elapsed, "run {outcome}: {message}");
+        warn!(%chore, cycle, iteration, elapsed = took, "run {outcome}: {message}");
     }
-    let labels = |more: &[(&str, &str)]| {
-        let mut all = vec![("cycle".to_owned(), cycle.to_owned())];
-        all.extend(more.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
-        all
-    };
-    let meters = &spec.services.meters;
-    meters.count(chore.as_str(), "runs_total", labels(&[("outcome", outcome)]), 1);
-    let seconds = last.elapsed.as_secs_f64();
-    meters.observe(chore.as_str(), "run_seconds", labels(&[]), seconds);
+    let (reason, elapsed, usage) = (last.reason.as_str(), last.elapsed, last.usage);
+    let late = last.started.since(due);
+    let end = RunEnd { outcome, reason, elapsed, late, usage };
+    spec.services.meters.run_ended(chore.as_str(), cycle, &end);
 }

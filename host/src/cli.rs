@@ -305,6 +305,8 @@ enum Error {
     /// Without a source: the parser's error repeats its own.
     #[error("log filter {filter:?}: use a level such as \"info\", or TARGET=LEVEL,...: {reason}")]
     LogFilter { filter: String, reason: String },
+    #[error(transparent)]
+    Traces(#[from] crate::traces::Error),
     #[error("{operation}")]
     System { operation: &'static str, source: io::Error },
     #[error("{0}")]

@@ -50,6 +50,24 @@ pub struct Config {
     pub ledger: Ledger,
     pub control: Control,
     pub log: Log,
+    pub traces: Traces,
+}
+
+/// Where spans are sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Traces {
+    /// When `None`, none are.
+    pub endpoint: Option<String>,
+    /// Of so many runs one is traced. At least 1.
+    pub one_in: u32,
+}
+
+impl Default for Traces {
+    /// All runs of a peer that has a collector.
+    fn default() -> Traces {
+        Traces { endpoint: None, one_in: 1 }
+    }
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -12,6 +12,7 @@ mod writer;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::{Semaphore, mpsc, oneshot};
@@ -120,7 +121,25 @@ struct Inner {
     writing: Mutex<Writing>,
     /// Disconnected when the writer's thread has ended.
     ended: Mutex<std::sync::mpsc::Receiver<()>>,
-    commits: Arc<AtomicU64>,
+    work: Arc<Work>,
+}
+
+/// What the writer has done since the file was opened.
+#[derive(Default)]
+struct Work {
+    commits: AtomicU64,
+    /// Time in transactions, in nanoseconds.
+    nanos: AtomicU64,
+}
+
+/// What an open database does, for whoever watches it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    pub commits: u64,
+    /// Time that the writer worked and committed.
+    pub writing: Duration,
+    /// Jobs that wait for the writer.
+    pub waiting: usize,
 }
 
 enum Writing {
@@ -152,11 +171,11 @@ impl Database {
             file::sync_less(&path, &connection)?;
         }
         file::migrate(&path, &mut connection, migrations)?;
-        let commits = Arc::new(AtomicU64::new(0));
+        let work = Arc::new(Work::default());
         let (jobs, waiting) = mpsc::channel(DATABASE_JOBS_WAITING);
-        let writer = Writer::new(path.clone(), connection, waiting, commits.clone())?;
+        let writer = Writer::new(path.clone(), connection, waiting, work.clone())?;
         let ended = writer.start()?;
-        Ok(Database::new(path, Writing::Open(jobs), ended, commits))
+        Ok(Database::new(path, Writing::Open(jobs), ended, work))
     }
 
     /// Opens a file that this or another process may be writing to at the same time, and changes
@@ -181,7 +200,7 @@ impl Database {
         path: PathBuf,
         writing: Writing,
         ended: std::sync::mpsc::Receiver<()>,
-        commits: Arc<AtomicU64>,
+        work: Arc<Work>,
     ) -> Database {
         Database(Arc::new(Inner {
             path,
@@ -189,7 +208,7 @@ impl Database {
             reading: Arc::new(Semaphore::new(DATABASE_READERS_MAX)),
             writing: Mutex::new(writing),
             ended: Mutex::new(ended),
-            commits,
+            work,
         }))
     }
 
@@ -199,7 +218,16 @@ impl Database {
 
     /// Transactions committed since the file was opened: fewer than writes when they are grouped.
     pub fn commits(&self) -> u64 {
-        self.0.commits.load(Ordering::Relaxed)
+        self.0.work.commits.load(Ordering::Relaxed)
+    }
+
+    pub fn usage(&self) -> Usage {
+        let waiting = match &*lock(&self.0.writing) {
+            Writing::Open(jobs) => jobs.max_capacity().saturating_sub(jobs.capacity()),
+            Writing::ReadOnly | Writing::Closed => 0,
+        };
+        let writing = Duration::from_nanos(self.0.work.nanos.load(Ordering::Relaxed));
+        Usage { commits: self.commits(), writing, waiting }
     }
 
     /// What `work` answers, once it is durable. If `work` fails or panics, what it did is undone. A

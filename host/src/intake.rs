@@ -9,6 +9,7 @@
 
 mod check;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chore_proto::EnqueueResponse;
@@ -21,6 +22,7 @@ use crate::clock::Timestamp;
 use crate::error::chain;
 use crate::identity::PublicIdentity;
 use crate::limits::INTAKE_AT_ONCE;
+use crate::meters::Tally;
 use crate::node_id::NodeId;
 use crate::order_stream::{Checkers, not_idle, until_failed};
 use crate::orders::{self, Info, Orders};
@@ -43,6 +45,19 @@ enum Refusal {
     Used,
 }
 
+/// As metrics name it.
+const TAKEN: &str = "taken";
+
+impl Refusal {
+    fn word(&self) -> &'static str {
+        match self {
+            Refusal::Fault(fault) => fault.word(),
+            Refusal::Trust(_) => "untrusted",
+            Refusal::Used => "used",
+        }
+    }
+}
+
 /// The intake of one storage node. Clones are the same service.
 #[derive(Clone)]
 pub struct Intake(Arc<Inner>);
@@ -53,13 +68,19 @@ struct Inner {
     trust: Trust,
     clock: Clock,
     checkers: Checkers,
+    tally: Tally,
 }
 
 impl Intake {
     /// Takes orders for `node` into `orders`, if a satellite that `trust` lists stands for them.
     pub fn new(orders: Orders, node: NodeId, trust: Trust, clock: Clock) -> Intake {
-        let checkers = Checkers::default();
-        Intake(Arc::new(Inner { orders, node, trust, clock, checkers }))
+        let (checkers, tally) = (Checkers::default(), Tally::of(&[TAKEN]));
+        Intake(Arc::new(Inner { orders, node, trust, clock, checkers, tally }))
+    }
+
+    /// How many orders were taken since the peer started, and how many were refused, by why.
+    pub fn results(&self) -> BTreeMap<&'static str, u64> {
+        self.0.tally.counts()
     }
 
     fn answers(self, requests: Incoming) -> impl Stream<Item = Result<Vec<u8>, Status>> + Send {
@@ -74,7 +95,9 @@ impl Intake {
     async fn answer(self, offer: Result<Offer, Status>) -> Result<Vec<u8>, Status> {
         let offer = Arc::new(offer?);
         let serial_number = offer.limit.serial_number.clone();
-        let refused = match self.take(offer).await? {
+        let taken = self.take(offer).await?;
+        self.0.tally.add(taken.as_ref().err().map_or(TAKEN, Refusal::word));
+        let refused = match taken {
             Ok(()) => String::new(),
             Err(refusal) => chain(&refusal),
         };

@@ -76,6 +76,16 @@ struct Told {
     /// All that was ever told.
     count: u64,
     lost: u64,
+    /// Since the file was opened.
+    counts: Counted,
+}
+
+/// What became of what was told since the file was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counted {
+    pub written: u64,
+    pub lost: u64,
+    pub waiting: u64,
 }
 
 enum News {
@@ -139,6 +149,7 @@ impl Ledger {
         told.count += 1;
         if told.news.len() >= LEDGER_UNWRITTEN_MAX {
             told.lost += 1;
+            told.counts.lost += 1;
             return;
         }
         told.news.push(news);
@@ -147,6 +158,16 @@ impl Ledger {
         if first {
             inner.news.notify_one();
         }
+    }
+
+    pub fn counts(&self) -> Counted {
+        let Some(inner) = &self.0 else { return Counted::default() };
+        let told = lock(&inner.told);
+        Counted { waiting: told.news.len() as u64, ..told.counts }
+    }
+
+    pub fn usage(&self) -> Option<database::Usage> {
+        Some(self.0.as_ref()?.database.usage())
     }
 
     /// Returns when all that was told before is written down, or could not be.
@@ -244,8 +265,14 @@ async fn write_news(inner: &Inner, counts: &Arc<Mutex<Counts>>, keep: Keep) {
         let write = move |connection: &Connection| {
             rows::write(connection, news, &mut lock(&counts), keep, now)
         };
-        if let Err(err) = inner.database.write(write).await {
-            warn!(rows, "the ledger could not be written: {}", chain(&err));
+        let written = inner.database.write(write).await;
+        let mut told = lock(&inner.told);
+        match written {
+            Ok(()) => told.counts.written += rows as u64,
+            Err(err) => {
+                told.counts.lost += rows as u64;
+                warn!(rows, "the ledger could not be written: {}", chain(&err));
+            }
         }
     }
     inner.written.send_replace(count);

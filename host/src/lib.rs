@@ -10,8 +10,8 @@
 //! floor 4  chore
 //! floor 3  runtime
 //! floor 2  bindings capability
-//! floor 1  identity signing order_stream transport kademlia database orders sql memory trust settlement intake uplink meters components ledger news
-//! floor 0  error contract cycle plan package grant manifest config descriptor status limits name units clock node_id history record why tidy
+//! floor 1  identity signing order_stream transport kademlia database orders sql memory trust settlement intake uplink meters components ledger news traces
+//! floor 0  error contract cycle plan package grant manifest config descriptor status limits name units clock node_id history record why watch tidy
 //! ```
 
 pub mod bindings;
@@ -58,8 +58,10 @@ pub mod sql;
 pub mod status;
 #[cfg(test)]
 mod tidy;
+pub mod traces;
 pub mod transport;
 pub mod trust;
 pub mod units;
 pub mod uplink;
+pub mod watch;
 pub mod why;

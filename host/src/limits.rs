@@ -54,6 +54,78 @@ pub const METRIC_TEXT_BYTES_MAX: usize = 256;
 /// Labels of one metric.
 pub const METRIC_LABELS_MAX: usize = 16;
 
+/// Cycles of one chore that have series of their own, some seventy each; further ones share theirs.
+/// A chore may change their names for ever.
+pub const METRIC_CYCLES_MAX: usize = 100;
+
+/// Upper ends of the buckets for durations, in seconds: from a run that does nothing to one that
+/// takes the longest timeout, each about 2.5 times the one before.
+pub const METRIC_SECONDS_BUCKETS: [f64; 15] = [
+    0.0001, 0.001, 0.005, 0.01, 0.025, 0.1, 0.25, 1.0, 2.5, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0,
+];
+
+/// Upper ends of the buckets for the memory of a run, in bytes: doubled from a small Rust chore's to
+/// the most that one may have.
+pub const METRIC_BYTES_BUCKETS: [f64; 12] = [
+    131_072.0,
+    524_288.0,
+    1_048_576.0,
+    2_097_152.0,
+    4_194_304.0,
+    8_388_608.0,
+    16_777_216.0,
+    33_554_432.0,
+    67_108_864.0,
+    134_217_728.0,
+    536_870_912.0,
+    4_294_967_296.0,
+];
+
+/// Upper ends of the buckets of a chore's own histograms, whose unit nobody knows: decades in thirds.
+pub const METRIC_GUEST_BUCKETS: [f64; 19] = [
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 50.0,
+    100.0, 1_000.0, 10_000.0, 100_000.0,
+];
+
+/// How often what costs a look into a database is looked up for the metrics.
+pub const SAMPLE_EVERY: Duration = Duration::from_secs(10);
+
+// Traces.
+
+/// Spans that wait to be sent, at most; beyond, they are dropped and counted. Some megabytes.
+pub const TRACE_QUEUE_MAX: usize = 4096;
+
+/// Spans of one request to a collector.
+pub const TRACE_SPANS_AT_ONCE: usize = 512;
+
+/// How often spans are sent when they are few.
+pub const TRACE_EXPORT_EVERY: Duration = Duration::from_secs(1);
+
+/// How long a collector may take to answer; meanwhile spans wait in the queue.
+pub const TRACE_EXPORT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long the end of the program waits for spans to be sent.
+pub const TRACE_CLOSE_WAIT: Duration = Duration::from_secs(2);
+
+/// What is read of a collector's answer, in bytes: it says next to nothing.
+pub const TRACE_ANSWER_BYTES_MAX: usize = 64 * 1024;
+
+// The watchdog.
+
+/// How often the watchdog looks.
+pub const WATCHDOG_LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// A run, or the end of one, is overdue at the earliest so long after its time: a machine that is
+/// busy for a moment is no fault.
+pub const OVERDUE_MIN: Duration = Duration::from_secs(10);
+
+/// The async runtime is stalled when none of its threads took up the heartbeat for so long: a task
+/// that holds up all others for seconds is a bug, and so is a machine without a core for it.
+pub const RUNTIME_STALL_MIN: Duration = Duration::from_secs(5);
+
+/// How often the heartbeat says that tasks are carried out.
+pub const HEARTBEAT_EVERY: Duration = Duration::from_millis(500);
+
 /// Cycles of one chore, those it adds itself included.
 pub const CYCLES_MAX: usize = 1_000;
 

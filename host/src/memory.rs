@@ -208,6 +208,10 @@ impl Memory {
         Ok(())
     }
 
+    pub fn usage(&self) -> database::Usage {
+        self.0.usage()
+    }
+
     /// Writes down what is under way and closes the file. Later calls fail.
     pub async fn close(&self) -> Result<(), Error> {
         Ok(self.0.close().await?)

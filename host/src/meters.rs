@@ -1,14 +1,27 @@
-//! Metrics of one peer: what its chores and rooms count, as Prometheus text. It knows no endpoint.
+//! Metrics of one peer: what its runs and chores count, as Prometheus text. It knows no endpoint.
 //!
-//! Each peer has a recorder of its own, so that several peers of one process do not mix.
+//! Each peer has a recorder of its own, so that several peers of one process do not mix. Names of the
+//! peer begin with `peer_` and stand in the [`catalogue`]; names that chores choose begin with
+//! `chore_`, so that neither can be taken for the other. What the peer knows anyway is not recorded
+//! here: it comes as [`Sample`]s when somebody looks, so that what is gone is gone there too.
 
-use std::collections::{HashMap, HashSet};
+pub mod catalogue;
+mod guest;
+mod runs;
+mod tally;
+
 use std::sync::{Arc, Mutex};
 
 use metrics::{Key, Label, Level, Metadata, Recorder};
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+use metrics_exporter_prometheus::{
+    BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
+};
 
-use crate::limits::{METRIC_LABELS_MAX, METRIC_SERIES_MAX, METRIC_TEXT_BYTES_MAX};
+use crate::error::chain;
+use crate::limits::{METRIC_BYTES_BUCKETS, METRIC_GUEST_BUCKETS, METRIC_SECONDS_BUCKETS};
+use catalogue::{CATALOGUE, Kind};
+pub use runs::RunEnd;
+pub use tally::Tally;
 
 const METADATA: Metadata<'static> = Metadata::new("chore", Level::INFO, None);
 
@@ -19,8 +32,29 @@ pub struct Meters(Arc<Inner>);
 struct Inner {
     recorder: PrometheusRecorder,
     handle: PrometheusHandle,
-    /// The series of each chore, so that one chore cannot fill the memory of its peer.
-    series: Mutex<HashMap<String, HashSet<Key>>>,
+    guests: Mutex<guest::Guests>,
+    runs: Mutex<runs::Runs>,
+}
+
+/// A value that is known when somebody looks.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sample {
+    /// As in the [`catalogue`].
+    pub name: &'static str,
+    /// Values in the order of the catalogue's labels.
+    pub labels: Vec<String>,
+    pub value: f64,
+}
+
+impl Sample {
+    pub fn new(name: &'static str, labels: &[&str], value: f64) -> Sample {
+        Sample { name, labels: labels.iter().map(|label| (*label).to_owned()).collect(), value }
+    }
+
+    /// Counts beyond 2^53 lose their last digits.
+    pub fn count(name: &'static str, labels: &[&str], value: u64) -> Sample {
+        Sample::new(name, labels, value as f64)
+    }
 }
 
 impl Default for Meters {
@@ -29,97 +63,62 @@ impl Default for Meters {
     }
 }
 
+/// Histograms have fixed buckets, so that those of several peers can be summed.
+fn builder() -> Result<PrometheusBuilder, BuildError> {
+    let mut builder = PrometheusBuilder::new().set_buckets(&METRIC_GUEST_BUCKETS)?;
+    for metric in CATALOGUE.iter().filter(|metric| metric.kind == Kind::Histogram) {
+        let seconds = metric.name.ends_with("_seconds");
+        let buckets: &[f64] = if seconds { &METRIC_SECONDS_BUCKETS } else { &METRIC_BYTES_BUCKETS };
+        builder = builder.set_buckets_for_metric(Matcher::Full(metric.name.into()), buckets)?;
+    }
+    Ok(builder)
+}
+
 impl Meters {
     pub fn new() -> Meters {
-        let recorder = PrometheusBuilder::new().build_recorder();
-        let handle = recorder.handle();
-        Meters(Arc::new(Inner { recorder, handle, series: Mutex::default() }))
-    }
-
-    /// Adds to a counter of a chore.
-    pub fn count(&self, chore: &str, name: &str, labels: Vec<(String, String)>, delta: u64) {
-        if let Some(key) = self.key(chore, name, labels) {
-            self.0.recorder.register_counter(&key, &METADATA).increment(delta);
-        }
-    }
-
-    /// Sets a gauge of a chore.
-    pub fn gauge(&self, chore: &str, name: &str, labels: Vec<(String, String)>, value: f64) {
-        if let Some(key) = self.key(chore, name, labels) {
-            self.0.recorder.register_gauge(&key, &METADATA).set(value);
-        }
-    }
-
-    /// Adds a value to a histogram of a chore.
-    pub fn observe(&self, chore: &str, name: &str, labels: Vec<(String, String)>, value: f64) {
-        if let Some(key) = self.key(chore, name, labels) {
-            self.0.recorder.register_histogram(&key, &METADATA).record(value);
-        }
-    }
-
-    /// Everything, in Prometheus' text format.
-    pub fn render(&self) -> String {
-        self.0.handle.render()
-    }
-
-    /// `None` if the chore has as many series as it may have, or the text is too long.
-    fn key(&self, chore: &str, name: &str, labels: Vec<(String, String)>) -> Option<Key> {
-        let fits = |text: &str| text.len() <= METRIC_TEXT_BYTES_MAX;
-        let labelled = labels.iter().all(|(key, value)| fits(key) && fits(value));
-        if !fits(name) || !labelled || labels.len() > METRIC_LABELS_MAX {
-            return None;
-        }
-        let mut all = vec![Label::new("chore", chore.to_owned())];
-        // A chore cannot speak in another's name.
-        let own = labels.into_iter().filter(|(key, _)| key != "chore");
-        all.extend(own.map(|(key, value)| Label::new(key, value)));
-        let key = Key::from_parts(format!("chore_{name}"), all);
-        let mut series = self.0.series.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let known = series.entry(chore.to_owned()).or_default();
-        if !known.contains(&key) {
-            if known.len() >= METRIC_SERIES_MAX {
-                return None;
+        // Only empty buckets are an error, and ours are not.
+        let builder = builder().unwrap_or_else(|err| {
+            tracing::error!("histograms have no buckets: {}", chain(&err));
+            PrometheusBuilder::new()
+        });
+        let recorder = builder.build_recorder();
+        for metric in CATALOGUE {
+            let (name, help) = (metric.name.into(), metric.help.into());
+            match metric.kind {
+                Kind::Counter => recorder.describe_counter(name, None, help),
+                Kind::Gauge => recorder.describe_gauge(name, None, help),
+                Kind::Histogram => recorder.describe_histogram(name, None, help),
             }
-            known.insert(key.clone());
         }
-        Some(key)
+        let handle = recorder.handle();
+        Meters(Arc::new(Inner {
+            recorder,
+            handle,
+            guests: Mutex::default(),
+            runs: Mutex::default(),
+        }))
     }
+
+    /// What was recorded and `samples`, in Prometheus' text format.
+    pub fn render(&self, samples: &[Sample]) -> String {
+        let mut text = self.0.handle.render();
+        catalogue::write(&mut text, samples);
+        text
+    }
+
+    /// Sorts what histograms were told into their buckets: until then each value takes memory. Call
+    /// it now and then.
+    pub fn upkeep(&self) {
+        self.0.handle.run_upkeep();
+    }
+}
+
+/// Of a metric in the catalogue, with the values of its labels.
+fn host_key(name: &'static str, labels: &[&str]) -> Key {
+    let names = CATALOGUE.iter().find(|metric| metric.name == name).map_or(&[][..], |m| m.labels);
+    let pairs = names.iter().zip(labels).map(|(key, value)| Label::new(*key, (*value).to_owned()));
+    Key::from_parts(name, pairs.collect::<Vec<_>>())
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn label(key: &str, value: &str) -> Vec<(String, String)> {
-        vec![(key.to_owned(), value.to_owned())]
-    }
-
-    #[test]
-    fn chores_count_under_their_own_name() {
-        let meters = Meters::new();
-        meters.count("sender", "orders_total", label("status", "accepted"), 3);
-        meters.count("sender", "orders_total", label("chore", "other"), 1);
-        meters.gauge("sender", "waiting", vec![], 2.0);
-        let text = meters.render();
-        assert!(
-            text.contains(r#"chore_orders_total{chore="sender",status="accepted"} 3"#),
-            "{text}"
-        );
-        assert!(text.contains(r#"chore_orders_total{chore="sender"} 1"#), "{text}");
-        assert!(text.contains(r#"chore_waiting{chore="sender"} 2"#), "{text}");
-    }
-
-    #[test]
-    fn a_chore_cannot_make_series_without_end() {
-        let meters = Meters::new();
-        for i in 0..METRIC_SERIES_MAX + 10 {
-            meters.count("greedy", "n", label("i", &i.to_string()), 1);
-        }
-        meters.count("greedy", "n", label("i", "0"), 1);
-        meters.count("modest", "n", vec![], 1);
-        let text = meters.render();
-        assert_eq!(text.matches(r#"chore="greedy""#).count(), METRIC_SERIES_MAX);
-        assert!(text.contains(r#"{chore="greedy",i="0"} 2"#), "{text}");
-        assert!(text.contains(r#"{chore="modest"} 1"#), "{text}");
-    }
-}
+mod tests;

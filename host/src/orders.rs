@@ -29,7 +29,8 @@ use crate::units::hex;
 /// The wide rows lie in the order they came, so that an insertion appends and a listing reads on;
 /// only the narrow index of (satellite, serial) is touched at random. AUTOINCREMENT, because an id
 /// that is used again would hide a new order from a cursor that has passed it.
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE unsent (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
         satellite BLOB NOT NULL,
@@ -53,7 +54,12 @@ const MIGRATIONS: &[&str] = &["
         UNIQUE (satellite, serial)
     ) STRICT;
     CREATE INDEX archived_by_time ON archived (archived, status);
-"];
+",
+    "
+    -- When it came, for whoever watches how long orders wait; nothing is decided by it.
+    ALTER TABLE unsent ADD COLUMN enqueued INTEGER NOT NULL DEFAULT 0;
+",
+];
 
 /// Why an order is not taken, not found or not moved.
 #[derive(Debug, thiserror::Error)]
@@ -230,6 +236,15 @@ impl Orders {
                 return Ok(deleted);
             }
         }
+    }
+
+    pub fn usage(&self) -> database::Usage {
+        self.database.usage()
+    }
+
+    /// When the oldest unsent order came; `None` if there is none.
+    pub async fn oldest_unsent(&self) -> Result<Option<Timestamp>, Error> {
+        Ok(self.database.read(unsent::oldest).await?)
     }
 
     /// Rows that were no orders and that listings left out since the file was opened; a row counts

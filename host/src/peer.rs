@@ -6,10 +6,12 @@
 
 mod home;
 mod housekeeping;
+mod samples;
+mod watchdog;
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use chore_proto::{ENQUEUE_METHOD, SETTLEMENT_METHOD};
@@ -27,7 +29,7 @@ use crate::kademlia::{self, StaticNodes};
 use crate::ledger::{Keep, Ledger};
 use crate::limits::{ABORT_WAIT, TRANSPORT_CLOSE_WAIT};
 use crate::memory::{self, Memory};
-use crate::meters::Meters;
+use crate::meters::{Meters, Tally};
 use crate::news::{Event, News};
 use crate::orders::{self, Orders};
 use crate::record::{EventRecord, Page, Query, RunRecord};
@@ -35,12 +37,15 @@ use crate::registry::{self, Registry};
 use crate::runtime::{self, Runtime};
 use crate::settlement::{self, Manner, Settlement};
 use crate::status::{Actor, Change, ChoreDetail, PeerStatus, Triggered};
+use crate::traces;
 use crate::transport::{self, Ended, Routes, Server, ServerOptions, Transport};
 use crate::trust::{self, Trust};
 use crate::why::{self, Moment, Why};
 
 pub use crate::registry::ControlError;
 pub use home::Home;
+use samples::LookedUp;
+use watchdog::{Findings, Watchdog};
 
 /// Why a peer did not start.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +74,8 @@ pub enum Error {
     Directory { path: PathBuf, source: io::Error },
     #[error("the peer is closing")]
     Closed,
+    #[error("start the thread of the watchdog")]
+    Watchdog(#[source] io::Error),
 }
 
 /// What to start.
@@ -79,16 +86,18 @@ pub struct Options {
     pub runtime: Option<Runtime>,
     /// How it behaves as a satellite.
     pub manner: Manner,
+    /// What became of this process' spans, for the metrics; `None` if there are none.
+    pub spans: Option<Arc<Tally>>,
 }
 
 /// A peer that runs. Close it, so that its rooms end in order; dropping it ends them at once.
 #[must_use]
 pub struct Peer {
     handle: Handle,
-    memory: Memory,
-    transport: Transport,
-    server: Option<Server>,
+    server: Option<Arc<Server>>,
+    watchdog: Watchdog,
     housekeeping: JoinHandle<()>,
+    sampling: JoinHandle<()>,
     shutdown_budget: Duration,
 }
 
@@ -107,6 +116,16 @@ struct Shared {
     news: News,
     orders: Option<Orders>,
     settlement: Option<Settlement>,
+    intake: Option<Intake>,
+    memory: Memory,
+    runtime: Runtime,
+    transport: Transport,
+    /// Gone with the peer: handles do not keep the port.
+    server: Weak<Server>,
+    spans: Arc<Tally>,
+    looked_up: LookedUp,
+    findings: Arc<Findings>,
+    home: PathBuf,
     node: String,
     listen: String,
     started: Timestamp,
@@ -123,41 +142,32 @@ impl Peer {
     /// Starts the rooms from the ground up: databases, transport, what others call, chores. A chore
     /// that cannot be loaded is no failure of the peer: its status says why.
     pub async fn start(options: Options) -> Result<Peer, Error> {
-        let Options { home, config, runtime, manner } = options;
+        let Options { home, config, runtime, manner, spans } = options;
         let identity = identity(&home).await?;
         make_private(&home.databases())?;
         let memory = Memory::open(&home.data().join("peer.db")).await?;
         let ledger = ledger(&home, &config).await?;
-        let orders = match config.orders {
-            Some(_) => Some(Orders::open(&home.orders()).await?),
-            None => None,
-        };
-        let settlement = match config.settlement {
-            Some(_) => Some(settlement(&home, &identity, manner).await?),
-            None => None,
-        };
+        let mut orders = None;
+        if config.orders.is_some() {
+            orders = Some(Orders::open(&home.orders()).await?);
+        }
+        let mut settlement = None;
+        if config.settlement.is_some() {
+            settlement = Some(open_settlement(&home, &identity, manner).await?);
+        }
         let transport = Transport::new(identity.clone(), transport::Options::default());
         let kademlia = Arc::new(StaticNodes::new(config.nodes.known.clone())?);
 
-        let mut routes: Routes = Vec::new();
-        if let (Some(intake), Some(orders)) = (&config.intake, &orders) {
-            let satellites = intake.satellites.clone();
-            let trust = Trust::new(transport.clone(), satellites, &home.satellites())?;
-            let clock = Arc::new(Timestamp::now);
-            let intake = Intake::new(orders.clone(), identity.id(), trust, clock);
-            routes.push((ENQUEUE_METHOD, Arc::new(intake)));
-        }
-        if let Some(settlement) = &settlement {
-            routes.push((SETTLEMENT_METHOD, Arc::new(settlement.clone())));
-        }
-        let server = server(&identity, &config, routes).await?;
+        let intake = intake(&home, &config, &identity, &orders, &transport)?;
+        let routes = routes(&intake, &settlement);
+        let server = server(&config, &identity, routes).await?;
         let started = Timestamp::now();
         // Before any run.
         ledger.event(of_peer(started, "peer started"));
         let own = || Runtime::with(runtime_options(&home, &config));
         let runtime = runtime.map_or_else(own, Ok)?;
         // Nobody should wait for a chore that compiles.
-        server.iter().for_each(Server::serve);
+        server.iter().for_each(|server| server.serve());
 
         let meters = Meters::new();
         let news = News::new(started);
@@ -167,7 +177,7 @@ impl Peer {
             components: home.components(),
             config: config.chores.clone(),
             node: identity.id(),
-            runtime,
+            runtime: runtime.clone(),
             memory: memory.clone(),
             meters: meters.clone(),
             ledger: ledger.clone(),
@@ -177,17 +187,46 @@ impl Peer {
             transport: transport.clone(),
         })
         .await?;
-        let housekeeping =
-            tokio::spawn(housekeeping::keep(config.clone(), orders.clone(), settlement.clone()));
         let address = server.as_ref().map(|server| server.local_addr().to_string());
-        let listen = config.server.external_address.or(address).unwrap_or_default();
-        let node = identity.id().to_string();
-        let shared =
-            Shared { registry, meters, ledger, news, orders, settlement, node, listen, started };
+        let shared = Arc::new(Shared {
+            registry,
+            meters,
+            ledger,
+            news,
+            orders,
+            settlement,
+            intake,
+            memory,
+            runtime,
+            transport,
+            server: server.as_ref().map(Arc::downgrade).unwrap_or_default(),
+            spans: spans.unwrap_or_else(|| Arc::new(Tally::of(&traces::RESULTS))),
+            looked_up: LookedUp::default(),
+            findings: Arc::default(),
+            home: home.root().to_owned(),
+            node: identity.id().to_string(),
+            listen: config.server.external_address.clone().or(address).unwrap_or_default(),
+            started,
+        });
+        Peer::of(shared, server, config)
+    }
+
+    /// Starts what only looks on.
+    fn of(shared: Arc<Shared>, server: Option<Arc<Server>>, config: Config) -> Result<Peer, Error> {
         let shutdown_budget = config.chores.shutdown_budget;
+        let (orders, settlement) = (shared.orders.clone(), shared.settlement.clone());
+        let housekeeping = tokio::spawn(housekeeping::keep(config, orders, settlement));
+        let sampled = shared.clone();
+        let sampling = tokio::spawn(async move {
+            sampled.looked_up.keep(&sampled.meters, sampled.orders.as_ref()).await;
+        });
+        let (registry, ledger) = (shared.registry.clone(), shared.ledger.clone());
+        let (meters, findings) = (shared.meters.clone(), shared.findings.clone());
+        let watchdog = Watchdog::start(registry, ledger, meters, findings);
+        let watchdog = watchdog.map_err(Error::Watchdog)?;
         let actor = Actor { by: "the program".into(), note: String::new() };
-        let handle = Handle { shared: Arc::new(shared), actor };
-        Ok(Peer { handle, memory, transport, server, housekeeping, shutdown_budget })
+        let handle = Handle { shared, actor };
+        Ok(Peer { handle, server, watchdog, housekeeping, sampling, shutdown_budget })
     }
 
     pub fn handle(&self) -> Handle {
@@ -201,6 +240,7 @@ impl Peer {
 
     /// Closes the rooms in reverse, within the budget, and says in the log what did not end well:
     ///
+    /// 0. what only looks on;
     /// 1. chores: their runs wind down, are interrupted if they do not, and `close` is called;
     /// 2. the server: nothing new is accepted, calls in progress have half of what is left;
     /// 3. connections to other peers;
@@ -208,12 +248,15 @@ impl Peer {
     pub async fn close(mut self) {
         let end = Instant::now() + self.shutdown_budget;
         let left = || end.saturating_duration_since(Instant::now());
-        let shared = &self.handle.shared;
+        let shared = self.handle.shared.clone();
+        self.watchdog.close().await;
         // A third is kept for what comes after the chores.
         shared.registry.close(self.shutdown_budget * 2 / 3).await;
-        self.housekeeping.abort();
-        // Aborted is how it ends.
-        let _ = (&mut self.housekeeping).await;
+        for task in [&mut self.housekeeping, &mut self.sampling] {
+            task.abort();
+            // Aborted is how it ends.
+            let _ = task.await;
+        }
         if let Some(server) = &self.server {
             let grace = left().saturating_sub(ABORT_WAIT) / 2;
             match server.shutdown(grace).await {
@@ -222,7 +265,7 @@ impl Peer {
                 Ended::Stuck => warn!("a call of another peer could not be ended"),
             }
         }
-        if !self.transport.close(TRANSPORT_CLOSE_WAIT.min(left())).await {
+        if !shared.transport.close(TRANSPORT_CLOSE_WAIT.min(left())).await {
             warn!("a connection to another peer could not be ended");
         }
         let databases = async {
@@ -232,7 +275,7 @@ impl Peer {
             if let Some(orders) = &shared.orders {
                 closed("orders", orders.close().await);
             }
-            closed("memory", self.memory.close().await);
+            closed("memory", shared.memory.close().await);
             shared.ledger.event(of_peer(Timestamp::now(), "peer closed"));
             closed("ledger", shared.ledger.close().await);
         };
@@ -245,6 +288,7 @@ impl Peer {
 impl Drop for Peer {
     fn drop(&mut self) {
         self.housekeeping.abort();
+        self.sampling.abort();
     }
 }
 
@@ -252,6 +296,44 @@ fn closed<E: std::error::Error>(database: &str, outcome: Result<(), E>) {
     if let Err(err) = outcome {
         warn!(database, "closing a database failed: {}", crate::error::chain(&err));
     }
+}
+
+fn intake(
+    home: &Home,
+    config: &Config,
+    identity: &Identity,
+    orders: &Option<Orders>,
+    transport: &Transport,
+) -> Result<Option<Intake>, Error> {
+    let (Some(config), Some(orders)) = (&config.intake, orders) else { return Ok(None) };
+    let satellites = config.satellites.clone();
+    let trust = Trust::new(transport.clone(), satellites, &home.satellites())?;
+    let clock = Arc::new(Timestamp::now);
+    Ok(Some(Intake::new(orders.clone(), identity.id(), trust, clock)))
+}
+
+/// What other peers may call.
+fn routes(intake: &Option<Intake>, settlement: &Option<Settlement>) -> Routes {
+    let mut routes = Routes::new();
+    if let Some(intake) = intake {
+        routes.push((ENQUEUE_METHOD, Arc::new(intake.clone())));
+    }
+    if let Some(settlement) = settlement {
+        routes.push((SETTLEMENT_METHOD, Arc::new(settlement.clone())));
+    }
+    routes
+}
+
+/// Bound; whoever calls waits until it serves.
+async fn server(
+    config: &Config,
+    identity: &Arc<Identity>,
+    routes: Routes,
+) -> Result<Option<Arc<Server>>, Error> {
+    let Some(address) = config.server.listen else { return Ok(None) };
+    let (address, options) = (address.to_string(), ServerOptions::default());
+    let server = Server::bind(identity.clone(), &address, routes, options).await?;
+    Ok(Some(Arc::new(server)))
 }
 
 async fn ledger(home: &Home, config: &Config) -> Result<Ledger, Error> {
@@ -263,18 +345,11 @@ async fn ledger(home: &Home, config: &Config) -> Result<Ledger, Error> {
     Ledger::open(&home.ledger(), keep).await.map_err(Error::Ledger)
 }
 
-/// What other nodes call, if the config says where.
-async fn server(
-    identity: &Arc<Identity>,
-    config: &Config,
-    routes: Routes,
-) -> Result<Option<Server>, Error> {
-    let Some(address) = config.server.listen else { return Ok(None) };
-    let options = ServerOptions::default();
-    Ok(Some(Server::bind(identity.clone(), &address.to_string(), routes, options).await?))
-}
-
-async fn settlement(home: &Home, identity: &Identity, manner: Manner) -> Result<Settlement, Error> {
+async fn open_settlement(
+    home: &Home,
+    identity: &Identity,
+    manner: Manner,
+) -> Result<Settlement, Error> {
     let path = home.data().join("settlement.db");
     let clock = Arc::new(Timestamp::now);
     Ok(Settlement::open_with_manner(&path, identity, clock, manner).await?)
@@ -311,19 +386,21 @@ impl Handle {
 
     /// Never waits for a run.
     pub fn status(&self) -> PeerStatus {
+        let mut chores = self.shared.registry.status();
+        self.shared.findings.mark(&mut chores);
         PeerStatus {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             node: self.shared.node.clone(),
             listen: self.shared.listen.clone(),
             started: self.shared.started,
             problem: self.shared.registry.problem(),
-            chores: self.shared.registry.status(),
+            chores,
         }
     }
 
     /// Prometheus text.
     pub fn metrics(&self) -> String {
-        self.shared.meters.render()
+        self.shared.meters.render(&samples::samples(&self.shared, Timestamp::now()))
     }
 
     /// Answers when a run has begun, or with `wait` when it has ended.

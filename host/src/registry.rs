@@ -16,7 +16,7 @@ mod record;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -44,6 +44,7 @@ use crate::orders::Orders;
 use crate::runtime::Runtime;
 use crate::status::{Change, ChoreDetail, ChoreStatus, Triggered};
 use crate::transport::Transport;
+use crate::watch::Sights;
 use entry::Entry;
 use keeper::{Command, Keeper};
 
@@ -182,6 +183,18 @@ impl Registry {
             (None, Some(reason)) => Ok(entry::misnamed(name, reason).into()),
             (None, None) => Err(shelf.unknown(name)),
         }
+    }
+
+    /// For the watchdog, which waits for nothing: `None` while somebody else looks or changes it.
+    pub fn sights(&self) -> Option<Sights> {
+        let shelf = match self.inner.shelf.try_lock() {
+            Ok(shelf) => shelf,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        let loaded = shelf.entries.iter().filter_map(|(name, entry)| Some((name, entry.loaded()?)));
+        let sights = loaded.map(|(name, loaded)| (name.to_string(), loaded.chore.board().sights()));
+        Some(sights.collect())
     }
 
     /// Why the chores directory cannot be followed now; empty if it can.

@@ -18,10 +18,12 @@ mod world;
 pub use compile::{Error, Program};
 pub use instance::{Call, Done, Ended};
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
+use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 use tracing::warn;
@@ -30,6 +32,7 @@ use wasmtime::{Config, Engine};
 
 use crate::error::chain;
 use crate::limits::{COMPILATIONS_AT_ONCE, EPOCH_TICK};
+use crate::meters::Tally;
 use crate::package::Digest;
 use cache::{Cache, Fingerprint, Place};
 use compile::Linked;
@@ -66,13 +69,21 @@ pub enum Origin {
     Compiler,
 }
 
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
+impl Origin {
+    const ALL: [Origin; 3] = [Origin::Memory, Origin::Cache, Origin::Compiler];
+
+    fn word(self) -> &'static str {
+        match self {
             Origin::Memory => "memory",
             Origin::Cache => "cache",
             Origin::Compiler => "compiler",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.word())
     }
 }
 
@@ -90,6 +101,9 @@ struct Inner {
     place: Option<Place>,
     /// Opened by the first compilation, which is off the async threads. `None` if it cannot be used.
     cache: OnceLock<Option<Cache>>,
+    origins: Tally,
+    /// What the compiler took, in nanoseconds.
+    compile_nanos: AtomicU64,
 }
 
 impl Runtime {
@@ -112,12 +126,26 @@ impl Runtime {
             programs: Mutex::default(),
             place: options.cache,
             cache: OnceLock::new(),
+            origins: Tally::of(&Origin::ALL.map(Origin::word)),
+            compile_nanos: AtomicU64::new(0),
         })))
     }
 
     /// The component in `bytes`, whose digest is `digest`, ready to be called. What is in use or in
     /// the cache is not compiled again; the rest is, off the async threads and few at once.
     pub async fn compile(&self, bytes: Arc<[u8]>, digest: Digest) -> Result<Compiled, Error> {
+        let compiled = self.find_or_compile(bytes, digest).await?;
+        self.0.origins.add(compiled.origin.word());
+        Ok(compiled)
+    }
+
+    /// How often code came from where, and what the compiler took, since the start.
+    pub fn compiled(&self) -> (BTreeMap<&'static str, u64>, Duration) {
+        let nanos = self.0.compile_nanos.load(Ordering::Relaxed);
+        (self.0.origins.counts(), Duration::from_nanos(nanos))
+    }
+
+    async fn find_or_compile(&self, bytes: Arc<[u8]>, digest: Digest) -> Result<Compiled, Error> {
         if let Some(known) = self.known(&digest) {
             return Ok(known);
         }
@@ -136,7 +164,11 @@ impl Runtime {
         let compile = move || {
             // Ends with the work, also when nobody waits for it any longer.
             let _turn = turn;
-            Program::compile(&runtime, &bytes, &digest)
+            let begun = Instant::now();
+            let program = Program::compile(&runtime, &bytes, &digest);
+            let nanos = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
+            runtime.0.compile_nanos.fetch_add(nanos, Ordering::Relaxed);
+            program
         };
         let program = off_the_async_threads(compile).await??;
         Ok(self.keep(digest, program, Origin::Compiler))

@@ -14,6 +14,7 @@
 mod book;
 mod check;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,9 +28,11 @@ use tonic::Status;
 pub use book::{Error, Totals};
 
 use crate::clock::Timestamp;
+use crate::database;
 use crate::error::chain;
 use crate::identity::{Identity, PublicIdentity};
 use crate::limits::{SETTLEMENT_BATCH, SETTLEMENT_BATCHES_AT_ONCE};
+use crate::meters::Tally;
 use crate::node_id::NodeId;
 use crate::order_stream::{Checkers, not_idle, until_failed};
 use crate::transport::{Handler, Incoming, Outgoing};
@@ -38,6 +41,9 @@ use check::{Claim, Ending, Reason};
 
 /// Where the service takes the time from, so that a test can set it.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// As metrics name it.
+const ACCEPTED: &str = "accepted";
 
 /// How a satellite misbehaves, for tests of those who settle with it. The default is a good one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -58,6 +64,7 @@ struct Inner {
     clock: Clock,
     checkers: Checkers,
     manner: Manner,
+    tally: Tally,
 }
 
 impl Settlement {
@@ -75,13 +82,23 @@ impl Settlement {
     ) -> Result<Settlement, Error> {
         let book = Book::open(path).await?;
         let satellite = Arc::new(identity.public().clone());
-        let checkers = Checkers::default();
-        Ok(Settlement(Arc::new(Inner { satellite, book, clock, checkers, manner })))
+        let (checkers, tally) = (Checkers::default(), Tally::of(&[ACCEPTED]));
+        Ok(Settlement(Arc::new(Inner { satellite, book, clock, checkers, manner, tally })))
     }
 
     /// What all nodes together settled, since the book began.
     pub async fn totals(&self) -> Result<Totals, Error> {
         self.0.book.totals().await
+    }
+
+    /// How many orders were accepted since the peer started, each time they were sent, and how many
+    /// were rejected, by why.
+    pub fn results(&self) -> BTreeMap<&'static str, u64> {
+        self.0.tally.counts()
+    }
+
+    pub fn usage(&self) -> database::Usage {
+        self.0.book.usage()
     }
 
     /// What one node settled, since the book began.
@@ -140,6 +157,10 @@ impl Settlement {
             claims.iter().map(|claim| claim.limit.serial_number.clone()).collect();
         match self.verdicts(peer, claims).await {
             Ok(verdicts) => {
+                let word = |verdict: &Result<(), Reason>| {
+                    verdict.as_ref().err().map_or(ACCEPTED, Reason::word)
+                };
+                verdicts.iter().for_each(|verdict| self.0.tally.add(word(verdict)));
                 let answers = serials.into_iter().zip(verdicts);
                 let answers = answers.map(|(serial, verdict)| Ok(answer(peer, serial, verdict)));
                 answers.chain(end).collect()

@@ -90,6 +90,26 @@ pub enum Fault {
     Action(i32),
 }
 
+impl Fault {
+    /// One word for metric labels: what goes wrong together has one.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Fault::Encoding(_)
+            | Fault::Length { .. }
+            | Fault::Negative { .. }
+            | Fault::Time(_)
+            | Fault::NoExpiration
+            | Fault::Action(_) => "malformed",
+            Fault::OtherSatellite => "other-satellite",
+            Fault::OtherNode => "other-node",
+            Fault::LimitSignature | Fault::OrderSignature => "signature",
+            Fault::Serials => "serials",
+            Fault::Expired(_) => "expired",
+            Fault::Amount { .. } => "amount",
+        }
+    }
+}
+
 // Reading.
 
 /// Takes the encoding apart, without asking whether it follows the rules: see [`check_limit`].

@@ -155,6 +155,10 @@ pub struct CycleStatus {
     pub jitter: Duration,
     /// The interval was changed while the peer ran, and is not the config's.
     pub overridden: bool,
+    /// Since when a run should have begun, or ended, although nothing is in the way: the watchdog
+    /// noticed.
+    #[serde(default)]
+    pub overdue: Option<Timestamp>,
 }
 
 /// One chore, as its files and the operator have it.
@@ -241,6 +245,21 @@ pub enum ChangeKind {
     Refused,
     /// There was nothing to do.
     Unchanged,
+}
+
+impl ChangeKind {
+    /// For metric labels.
+    pub fn word(self) -> &'static str {
+        match self {
+            ChangeKind::Loaded => "loaded",
+            ChangeKind::Replaced => "replaced",
+            ChangeKind::WentBack => "went-back",
+            ChangeKind::Reconfigured => "reconfigured",
+            ChangeKind::Unloaded => "unloaded",
+            ChangeKind::Refused => "refused",
+            ChangeKind::Unchanged => "unchanged",
+        }
+    }
 }
 
 /// One build of a chore.

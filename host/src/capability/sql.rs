@@ -10,7 +10,7 @@ use wasmtime::component::{
 use crate::bindings::sql::{self, Value};
 use crate::bindings::types::{Error, ErrorKind};
 use crate::capability::streams::{self, Producer};
-use crate::capability::{Deadline, error};
+use crate::capability::{Deadline, error, traced};
 use crate::error::chain;
 use crate::limits::SQL_STATEMENT_TIMEOUT;
 use crate::sql::{self as service, Sql};
@@ -88,10 +88,10 @@ impl Context {
         parameters: Vec<Value>,
     ) -> impl Future<Output = Result<u64, Error>> + Send + use<> {
         let (sql, left) = self.service();
-        async move {
+        traced("sql execute", async move {
             let changed = sql.execute(&statement, inside(parameters), left).await;
             changed.map_err(|err| refused(&err))
-        }
+        })
     }
 
     pub(super) fn query(
@@ -100,15 +100,17 @@ impl Context {
         parameters: Vec<Value>,
     ) -> impl Future<Output = Result<Vec<Row>, Error>> + Send + use<> {
         let (sql, left) = self.service();
-        async move {
+        traced("sql query", async move {
             let found = sql.query(&statement, inside(parameters), left).await;
             found.map(rows).map_err(|err| refused(&err))
-        }
+        })
     }
 
     pub(super) fn begin(&self) -> impl Future<Output = Result<Transaction, Error>> + Send + use<> {
         let (sql, left) = self.service();
-        async move { sql.begin(left).await.map(Transaction).map_err(|err| refused(&err)) }
+        let begin =
+            async move { sql.begin(left).await.map(Transaction).map_err(|err| refused(&err)) };
+        traced("sql begin", begin)
     }
 }
 
@@ -139,10 +141,10 @@ impl View<'_> {
         parameters: Vec<Value>,
     ) -> wasmtime::Result<impl Future<Output = Result<u64, Error>> + Send + use<>> {
         let (transaction, left) = self.shared(transaction)?;
-        Ok(async move {
+        Ok(traced("sql execute", async move {
             let changed = transaction.execute(&statement, inside(parameters), left).await;
             changed.map_err(|err| refused(&err))
-        })
+        }))
     }
 
     pub(super) fn query_in(
@@ -152,10 +154,10 @@ impl View<'_> {
         parameters: Vec<Value>,
     ) -> wasmtime::Result<impl Future<Output = Result<Vec<Row>, Error>> + Send + use<>> {
         let (transaction, left) = self.shared(transaction)?;
-        Ok(async move {
+        Ok(traced("sql query", async move {
             let found = transaction.query(&statement, inside(parameters), left).await;
             found.map(rows).map_err(|err| refused(&err))
-        })
+        }))
     }
 
     pub(super) fn commit(
@@ -163,7 +165,8 @@ impl View<'_> {
         transaction: Resource<Transaction>,
     ) -> wasmtime::Result<impl Future<Output = Result<(), Error>> + Send + use<>> {
         let (transaction, left) = self.taken(transaction)?;
-        Ok(async move { transaction.commit(left).await.map_err(|err| refused(&err)) })
+        let commit = async move { transaction.commit(left).await.map_err(|err| refused(&err)) };
+        Ok(traced("sql commit", commit))
     }
 
     pub(super) fn rollback(
@@ -171,7 +174,8 @@ impl View<'_> {
         transaction: Resource<Transaction>,
     ) -> wasmtime::Result<impl Future<Output = Result<(), Error>> + Send + use<>> {
         let (transaction, left) = self.taken(transaction)?;
-        Ok(async move { transaction.rollback(left).await.map_err(|err| refused(&err)) })
+        let rollback = async move { transaction.rollback(left).await.map_err(|err| refused(&err)) };
+        Ok(traced("sql rollback", rollback))
     }
 }
 
@@ -209,9 +213,12 @@ impl<T: Send + 'static> sql::HostWithStore<T> for Has {
         parameters: Vec<Value>,
     ) -> wasmtime::Result<Result<(StreamReader<Row>, FutureReader<Result<(), Error>>), Error>> {
         let (sql, left) = accessor.with(|mut access| access.get().context.service());
-        let found = match sql.stream(&statement, inside(parameters), left).await {
+        let open = async {
+            sql.stream(&statement, inside(parameters), left).await.map_err(|err| refused(&err))
+        };
+        let found = match traced("sql stream", open).await {
             Ok(found) => found,
-            Err(err) => return Ok(Err(refused(&err))),
+            Err(err) => return Ok(Err(err)),
         };
         let abandoned = || error(ErrorKind::Cancelled, "the rows were not read to the end");
         let (items, end) = streams::split(typed(found), abandoned);

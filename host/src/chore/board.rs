@@ -7,7 +7,7 @@ mod handover;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Mutex, MutexGuard, TryLockError};
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, oneshot};
@@ -19,6 +19,7 @@ use crate::cycle::{
 };
 use crate::limits::{CYCLES_MAX, SCHEDULE_SAVE_EVERY};
 use crate::status::{Actor, CycleStatus, LastRun, Outcome, PauseStatus, Triggered};
+use crate::watch::Sight;
 
 /// Waiters of all boards, so that those of one board can move to another.
 static NEXT_WAITER: AtomicU64 = AtomicU64::new(0);
@@ -199,6 +200,17 @@ impl Board {
     pub fn status(&self) -> Vec<CycleStatus> {
         let inner = self.lock();
         inner.cycles.iter().map(|(name, entry)| entry.status(name)).collect()
+    }
+
+    /// For the watchdog, which waits for nothing: `None` while somebody else looks or changes it.
+    pub fn sights(&self) -> Option<Vec<Sight>> {
+        let inner = match self.inner.try_lock() {
+            Ok(inner) => inner,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        let there = inner.cycles.iter().filter(|(_, entry)| entry.is_there());
+        Some(there.map(|(name, entry)| Sight::of(name, &entry.cycle.status())).collect())
     }
 
     /// Carries out `control` on one cycle, or on all if none is named.
@@ -392,6 +404,7 @@ impl Entry {
             backing_off_until: status.backing_off_until,
             jitter: status.jitter,
             overridden: status.overridden,
+            overdue: None,
         }
     }
 }

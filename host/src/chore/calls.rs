@@ -139,6 +139,11 @@ pub(super) async fn run(
     let (usage, log_lines) = (done.usage, done.log_lines);
     let (log, backtrace) = (std::mem::take(&mut done.log), std::mem::take(&mut done.backtrace));
     let outcome = judge(&spec, done, deadline, &signals).await;
+    let span = tracing::Span::current();
+    span.record("outcome", outcome.word());
+    if !outcome.succeeded() {
+        span.record("otel.status_code", "ERROR");
+    }
     let last = LastRun {
         run: number,
         iteration: run.iteration,

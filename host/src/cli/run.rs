@@ -7,7 +7,9 @@ use std::process::exit;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, fmt};
 
 use super::Error;
 use crate::config::{self, Config, LogFormat};
@@ -15,6 +17,7 @@ use crate::control::{self, TcpOptions, TcpServer, Tokens, serve_tcp};
 use crate::limits::{CLOSE_MARGIN, CONFIG_BYTES_MAX};
 use crate::peer::{Home, Options, Peer};
 use crate::settlement::Manner;
+use crate::traces::{SpanLayer, Traces};
 
 /// Overrides the level that the program or its config file names.
 const LOG_VARIABLE: &str = "CHORE_LOG";
@@ -28,12 +31,15 @@ pub(super) async fn run(home: Home) -> Result<u8, Error> {
     }
     let path = home.config();
     let config = Config::parse(&read(&path)?, &path.display().to_string())?;
-    log_to_stderr(&config.log.level.to_string(), config.log.format)?;
+    let (traces, layer) = Traces::start(&config.traces)?.unzip();
+    log_with(&config.log.level.to_string(), config.log.format, layer)?;
     let mut stop = Stop::new()?;
     // Before anything of the home is opened, so that a second peer disturbs nothing.
     let claim = control::claim(&home.socket())?;
     let listens = config.control.clone();
-    let options = Options { home: home.clone(), config, runtime: None, manner: Manner::default() };
+    let spans = traces.as_ref().map(Traces::spans);
+    let options =
+        Options { home: home.clone(), config, runtime: None, manner: Manner::default(), spans };
     let peer = tokio::select! {
         started = Peer::start(options) => started?,
         signal = stop.signal() => {
@@ -72,6 +78,9 @@ pub(super) async fn run(home: Home) -> Result<u8, Error> {
         tcp.shutdown().await;
     }
     server.shutdown().await;
+    if let Some(traces) = traces {
+        traces.close();
+    }
     closed?;
     info!("closed");
     Ok(0)
@@ -146,18 +155,21 @@ pub(super) fn read(path: &Path) -> Result<String, Error> {
 /// Lines for people, or JSON, of this level unless the variable names another filter. What cannot be
 /// written is lost: a log must not stop a peer.
 pub(super) fn log_to_stderr(level: &str, format: LogFormat) -> Result<(), Error> {
+    log_with(level, format, None)
+}
+
+/// The same, and spans to whatever takes them, which no filter of the log is in the way of.
+fn log_with(level: &str, format: LogFormat, spans: Option<SpanLayer>) -> Result<(), Error> {
     let variable = std::env::var(LOG_VARIABLE).ok().filter(|filter| !filter.is_empty());
     let filter = variable.as_deref().unwrap_or(level);
     let parsed = EnvFilter::builder().parse(filter);
     let parsed = parsed
         .map_err(|err| Error::LogFilter { filter: filter.into(), reason: err.to_string() })?;
-    let lines = tracing_subscriber::fmt()
-        .with_env_filter(parsed)
-        .with_writer(stderr)
-        .log_internal_errors(false);
-    match format {
-        LogFormat::Json => lines.json().flatten_event(true).init(),
-        LogFormat::Text => lines.with_ansi(stderr().is_terminal()).with_target(false).init(),
-    }
+    let lines = fmt::layer().with_writer(stderr).log_internal_errors(false);
+    let lines = match format {
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
+        LogFormat::Text => lines.with_ansi(stderr().is_terminal()).with_target(false).boxed(),
+    };
+    tracing_subscriber::registry().with(spans).with(lines.with_filter(parsed)).init();
     Ok(())
 }

@@ -66,6 +66,10 @@ fn notes(chore: &ChoreStatus, now: Timestamp) -> Vec<String> {
     }
     for cycle in &chore.cycles {
         notes.extend(
+            overdue(cycle, now)
+                .map(|late| format!("{name}: {} is overdue {late}", plain(&cycle.name))),
+        );
+        notes.extend(
             pause(cycle, now).map(|pause| format!("{name}: {} {pause}", plain(&cycle.name))),
         );
     }
@@ -92,6 +96,16 @@ fn pause(cycle: &CycleStatus, now: Timestamp) -> Option<String> {
     };
     let since = relative(pause.since, now);
     Some(format!("paused{by} {since}{}{note}", ends.unwrap_or_default()))
+}
+
+/// "for 5m 3s: a run should have begun, and nothing is in its way".
+fn overdue(cycle: &CycleStatus, now: Timestamp) -> Option<String> {
+    let late = rough(now.since(cycle.overdue?));
+    let what = match cycle.running_since {
+        Some(_) => "the run in progress should have ended",
+        None => "a run should have begun, and nothing is in its way",
+    };
+    Some(format!("for {late}: {what}"))
 }
 
 fn watched(runs_left: u32) -> String {
@@ -197,6 +211,9 @@ pub(super) fn chore(chore: &ChoreStatus, now: Timestamp) -> String {
         add("failures", format!("{} since the last success", cycle.failures));
         if let Some(next) = cycle.next {
             add("next", format!("{} ({next})", relative(next, now)));
+        }
+        if let Some(overdue) = overdue(cycle, now) {
+            add("overdue", overdue);
         }
         if let Some(last) = &cycle.last {
             let began = relative(last.started, now);

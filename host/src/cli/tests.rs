@@ -145,6 +145,16 @@ fn a_guests_words_do_not_move_the_cursor() {
     assert_eq!(plain("a\u{1b}[2Jb\nc\td é"), "a\\u{1b}[2Jb\\nc\\td é");
 }
 
+#[test]
+fn what_is_overdue_is_said() {
+    let mut all = sample();
+    all[0].cycles[0].overdue = Some(NOW.minus(Duration::from_secs(303)));
+    let late = "5m 3s: a run should have begun, and nothing is in its way";
+    let (table, one) = (chores(&all, NOW), chore(&all[0], NOW));
+    assert!(table.contains(&format!("\nsender: main is overdue for {late}")), "{table}");
+    assert!(one.contains(&format!("overdue    for {late}")), "{one}");
+}
+
 fn cycle(name: &str, last: Option<LastRun>) -> CycleStatus {
     CycleStatus {
         name: name.into(),
@@ -159,6 +169,7 @@ fn cycle(name: &str, last: Option<LastRun>) -> CycleStatus {
         backing_off_until: None,
         jitter: Duration::ZERO,
         overridden: false,
+        overdue: None,
     }
 }
 
@@ -263,7 +274,7 @@ fn the_json_of_chores() {
         "name": "main", "interval": "1h", "state": "idle", "iteration": 7, "failures": 0,
         "next": "2023-11-14T22:14:20.000000000Z",
         "running_since": null, "pause": null, "backing_off_until": null, "overridden": false,
-        "jitter_seconds": 0.0,
+        "jitter_seconds": 0.0, "overdue": null,
         "last": {
             "run": 3, "outcome": "failed", "message": "no\nroute", "iteration": 7, "reason": "interval",
             "started": "2023-11-14T22:12:18.000000000Z", "elapsed_seconds": 2.0,

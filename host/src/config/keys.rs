@@ -229,4 +229,23 @@ pub const SECTIONS: &[Section] = &[
             },
         ],
     },
+    Section {
+        name: "traces",
+        help: "Spans of runs and of what they call, sent to an OpenTelemetry collector.",
+        decides: false,
+        keys: &[
+            Key {
+                name: "endpoint",
+                kind: Kind::Text,
+                otherwise: Otherwise::Example("\"http://127.0.0.1:4318\""),
+                help: "A collector that takes OTLP over HTTP. Without it, nothing is sent.",
+            },
+            Key {
+                name: "one-in",
+                kind: Kind::Integer { min: 1, max: 1_000_000 },
+                otherwise: Otherwise::Is("1"),
+                help: "Of so many runs one is traced.",
+            },
+        ],
+    },
 ];

@@ -53,6 +53,10 @@ fn every_key_is_read() {
         limits = { memory = "32MiB", grace = "0s" }
         failure.backoff-first = "0s"
         failure.backoff-max-multiple = 0
+        [traces]
+        endpoint = "http://127.0.0.1:4318"
+        one-in = 10
+
         [ledger]
         keep = "1d"
         keep-runs = 7
@@ -90,6 +94,7 @@ fn every_key_is_read() {
             allow_remote: true,
             name: Some("peer.example.org".into()),
         },
+        traces: Traces { endpoint: Some("http://127.0.0.1:4318".into()), one_in: 10 },
         log: Log { level: LogLevel::Debug, format: LogFormat::Json },
     };
     assert_eq!(config.unwrap(), expected);

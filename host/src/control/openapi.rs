@@ -124,6 +124,7 @@ const SCHEMAS: &[(&str, &[Field])] = &[
             ("backing_off_until", "time?", "Failures put the next run off until then"),
             ("jitter_seconds", "number", "How much later than its interval says the next run is"),
             ("overridden", "boolean", "The interval was changed while the peer ran"),
+            ("overdue", "time?", "A run should have begun then, and nothing is in the way"),
         ],
     ),
     (

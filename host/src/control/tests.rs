@@ -100,6 +100,7 @@ fn peer_status() -> PeerStatus {
         backing_off_until: None,
         jitter: Duration::ZERO,
         overridden: false,
+        overdue: None,
     };
     let chore = ChoreStatus {
         name: "sender".into(),

@@ -115,6 +115,8 @@ pub struct Status {
     pub jitter: Duration,
     /// Slots since the start of the peer that passed without a run of their own.
     pub skipped: u64,
+    /// When the run in progress has ended at the latest, its grace included.
+    pub must_end: Option<Timestamp>,
     pub last_started: Option<Timestamp>,
     pub last_ended: Option<Timestamp>,
     pub last_succeeded: Option<bool>,
@@ -156,6 +158,11 @@ impl Cycle {
             failures: self.failures,
             jitter: self.slots().map_or(Duration::ZERO, |slots| slots.jitter_of(self.next)),
             skipped: self.skipped,
+            must_end: self.running.as_ref().map(|running| {
+                let asked = running.winding_down.map(|winding_down| winding_down.since);
+                let asked = asked.unwrap_or_else(|| running.since.plus(running.timeout));
+                asked.plus(self.schedule.grace)
+            }),
             last_started: self.last_started,
             last_ended: self.last_ended,
             last_succeeded: self.last_succeeded,

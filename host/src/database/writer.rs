@@ -4,12 +4,13 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
-use super::Error;
+use super::{Error, Work};
 use crate::limits::GROUP_COMMIT_JOBS_MAX;
 
 /// Work inside a group's transaction, answered when the group's fate is known.
@@ -75,6 +76,7 @@ pub(super) struct Writer {
     path: PathBuf,
     connection: Connection,
     waiting: mpsc::Receiver<Box<dyn Job>>,
+    work: Arc<Work>,
 }
 
 impl Writer {
@@ -82,16 +84,17 @@ impl Writer {
         path: PathBuf,
         connection: Connection,
         waiting: mpsc::Receiver<Box<dyn Job>>,
-        commits: Arc<AtomicU64>,
+        work: Arc<Work>,
     ) -> Result<Writer, Error> {
         let mut connection = connection;
+        let counted = work.clone();
         let count = move || {
-            commits.fetch_add(1, Ordering::Relaxed);
+            counted.commits.fetch_add(1, Ordering::Relaxed);
             false
         };
         let hooked = connection.commit_hook(Some(count));
         hooked.map_err(|source| Error::Open { path: path.clone(), source })?;
-        Ok(Writer { path, connection, waiting })
+        Ok(Writer { path, connection, waiting, work })
     }
 
     /// The receiver is disconnected when the thread has ended and the file is closed.
@@ -116,7 +119,10 @@ impl Writer {
             {
                 group.push(job);
             }
+            let begun = Instant::now();
             let fate = commit(&mut self.connection, &mut group).map_err(Arc::new);
+            let nanos = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
+            self.work.nanos.fetch_add(nanos, Ordering::Relaxed);
             for job in group {
                 job.answer(&self.path, fate.clone());
             }

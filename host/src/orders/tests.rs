@@ -241,8 +241,8 @@ async fn a_row_that_is_no_order_stops_nobody() {
     orders.archive(vec![answer(&infos[3], Status::Accepted)], at(1)).await.unwrap();
     orders.archive(vec![answer(&infos[4], Status::Accepted)], at(1)).await.unwrap();
     let spoil = "UPDATE unsent SET serial = x'01' WHERE id = 1;
-        INSERT INTO unsent VALUES (99, x'0102', zeroblob(16), x'', x'', 0);
-        INSERT INTO unsent VALUES (100, x'0102', zeroblob(15), x'', x'', 0);
+        INSERT INTO unsent VALUES (99, x'0102', zeroblob(16), x'', x'', 0, 0);
+        INSERT INTO unsent VALUES (100, x'0102', zeroblob(15), x'', x'', 0, 0);
         UPDATE archived SET status = 7 WHERE id = 1";
     rusqlite::Connection::open(&path).unwrap().execute_batch(spoil).unwrap();
 

@@ -4,6 +4,7 @@ use rusqlite::{Connection, OptionalExtension, Statement, params};
 
 use super::Info;
 use super::row::{self, COLUMNS, Listed, Room};
+use crate::clock::Timestamp;
 use crate::limits::ORDERS_BYTES_PER_PAGE;
 use crate::node_id::NodeId;
 
@@ -16,8 +17,8 @@ pub struct Cursor {
 
 /// Whether the order was new.
 pub(super) fn insert(connection: &Connection, info: &Info) -> rusqlite::Result<bool> {
-    let sql = "INSERT INTO unsent (satellite, serial, order_limit, order_bytes, expires)
-        SELECT ?1, ?2, ?3, ?4, ?5
+    let sql = "INSERT INTO unsent (satellite, serial, order_limit, order_bytes, expires, enqueued)
+        SELECT ?1, ?2, ?3, ?4, ?5, CAST(unixepoch('subsec') * 1000 AS INTEGER) * 1000000
         WHERE NOT EXISTS (SELECT 1 FROM archived WHERE satellite = ?1 AND serial = ?2)
         ON CONFLICT DO NOTHING";
     let changed = connection.prepare_cached(sql)?.execute(params![
@@ -36,6 +37,14 @@ pub(super) fn list(connection: &Connection, limit: u32) -> rusqlite::Result<List
     let mut room = Room::of_call(limit);
     let run = run(&mut statement, params![limit], &mut room)?;
     Ok(run.map(|run| run.infos))
+}
+
+/// When the oldest order came. Those of a file from before this was written down do not count.
+pub(super) fn oldest(connection: &Connection) -> rusqlite::Result<Option<Timestamp>> {
+    let sql = "SELECT enqueued FROM unsent ORDER BY id LIMIT 1";
+    let oldest: Option<i64> =
+        connection.prepare_cached(sql)?.query_row([], |row| row.get(0)).optional()?;
+    Ok(oldest.filter(|nanos| *nanos > 0).map(Timestamp::from_nanos))
 }
 
 /// What one reading of a statement found.

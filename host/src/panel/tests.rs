@@ -59,6 +59,7 @@ fn cycle() -> CycleStatus {
         backing_off_until: None,
         jitter: Duration::ZERO,
         overridden: false,
+        overdue: None,
     }
 }
 

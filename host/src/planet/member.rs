@@ -201,6 +201,7 @@ impl Running {
             config: read_config(name, &home.config())?,
             runtime: Some(runtime.clone()),
             manner: manner.clone(),
+            spans: None,
         };
         let peer = match timeout(START_MAX, Peer::start(options)).await {
             Ok(started) => started

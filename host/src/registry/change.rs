@@ -471,6 +471,7 @@ impl Work<'_> {
         let chore = self.name.as_str().to_owned();
         let change = Change { chore, kind, from, to, generation, phases: phases.list(), reason };
         tell(&change);
+        self.inner.options.meters.changed(&change.chore, change.kind.word());
         self.inner.options.ledger.event(event(&change));
         self.inner.options.news.tell(|| Event::Change(change.clone()));
         change

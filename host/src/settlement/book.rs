@@ -89,6 +89,10 @@ impl Book {
         self.0.write(move |connection| settle(connection, node, batch)).await.map_err(Error::Settle)
     }
 
+    pub fn usage(&self) -> database::Usage {
+        self.0.usage()
+    }
+
     pub async fn totals(&self) -> Result<Totals, Error> {
         let all = |connection: &Connection| {
             let mut rows =

@@ -88,6 +88,17 @@ pub enum Reason {
     Manner(String),
 }
 
+impl Reason {
+    /// One word for metric labels.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Reason::Fault(fault) => fault.word(),
+            Reason::Used => "used",
+            Reason::Manner(_) => "unwanted",
+        }
+    }
+}
+
 /// Takes one request apart, or says why the stream ends.
 pub fn read(message: &[u8]) -> Result<Claim, Ending> {
     if message.len() > REQUEST_BYTES_MAX {

@@ -1,5 +1,6 @@
 //! What callers hold: the transport, a connection, and the answers of a call.
 
+use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -22,6 +23,7 @@ use super::{Error, method, tls};
 use crate::identity::{Identity, PublicIdentity};
 use crate::limits::{CALL_TIMEOUT_MAX, DIAL_TIMEOUT_MAX};
 use crate::node_id::{NodeUrl, check_address};
+use crate::traces::traceparent;
 
 /// Dials peers as one identity. Clones share their connections.
 ///
@@ -52,6 +54,11 @@ impl Transport {
             Ok(outcome) => outcome,
             Err(_) => Err(Error::Timeout { node: node.clone(), timeout }),
         }
+    }
+
+    /// Connections that are open, and how many dials ended in which way.
+    pub fn usage(&self) -> (usize, BTreeMap<&'static str, u64>) {
+        (self.0.open(), self.0.dials.counts())
     }
 
     /// Ends every dial, connection and call, and refuses new ones. Says whether all their tasks
@@ -137,6 +144,19 @@ impl Connection {
             .max_encoding_message_size(bytes_max);
         let mut request = tonic::Request::new(requests);
         request.set_timeout(timeout);
+        let span = tracing::debug_span!(
+            "transport.call",
+            otel.kind = "client",
+            otel.status_code = tracing::field::Empty,
+            otel.status_description = tracing::field::Empty,
+            rpc.system = "grpc",
+            rpc.method = method,
+            peer = %self.link.node.id,
+        );
+        let parent = traceparent(&span).and_then(|parent| parent.parse().ok());
+        if let Some(parent) = parent {
+            request.metadata_mut().insert("traceparent", parent);
+        }
         let mut opening: Opening = Box::pin(async move {
             grpc.streaming(request, path, Raw).await.map(tonic::Response::into_inner)
         });
@@ -147,7 +167,8 @@ impl Connection {
         };
         let answers = Timed::new(answers, deadline, exceeded(method, timeout));
         let connection = self.clone();
-        Ok(ResponseStream { answers, control: Some(control), connection, deadline, ended: false })
+        let (control, ended) = (Some(control), false);
+        Ok(ResponseStream { answers, control, connection, deadline, ended, span })
     }
 }
 
@@ -183,6 +204,8 @@ pub struct ResponseStream {
     connection: Connection,
     deadline: Instant,
     ended: bool,
+    /// From the call to the end of the answers.
+    span: tracing::Span,
 }
 
 impl Stream for ResponseStream {
@@ -200,6 +223,11 @@ impl Stream for ResponseStream {
         };
         if !matches!(item, Some(Ok(_))) {
             self.ended = true;
+            if let Some(Err(status)) = &item {
+                self.span.record("otel.status_code", "ERROR");
+                self.span.record("otel.status_description", status.message());
+            }
+            self.span = tracing::Span::none();
             if let Some(control) = &self.control {
                 control.stop();
             }

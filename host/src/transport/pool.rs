@@ -24,6 +24,7 @@ use crate::limits::{
     CONNECTION_CLOSE_WAIT, CONNECTION_IDLE, CONNECTIONS_POOLED_MAX, KEEPALIVE_INTERVAL,
     KEEPALIVE_TIMEOUT, LOOKUPS_AT_ONCE, MESSAGE_BYTES_MAX, STREAM_STALL_GRACE,
 };
+use crate::meters::Tally;
 use crate::node_id::NodeUrl;
 
 /// What a transport may use. The reasons stand in `limits`.
@@ -54,6 +55,10 @@ impl Default for Options {
         }
     }
 }
+
+/// How a dial ended, as metrics name it. One that nobody waited for any longer has failed too.
+const CONNECTED: &str = "connected";
+const FAILED: &str = "failed";
 
 /// An open connection. Its sender lives here only, so dropping the last of these closes it.
 pub(super) struct Link {
@@ -100,6 +105,7 @@ pub(super) struct Pool {
     lookups: Arc<Semaphore>,
     tasks: Tasks,
     entries: Mutex<Entries>,
+    pub(super) dials: Tally,
 }
 
 impl Pool {
@@ -111,7 +117,17 @@ impl Pool {
             lookups: Arc::new(Semaphore::new(LOOKUPS_AT_ONCE)),
             tasks: Tasks::new(),
             entries: Mutex::default(),
+            dials: Tally::of(&[CONNECTED, FAILED]),
         }
+    }
+
+    /// Connections that are open.
+    pub(super) fn open(&self) -> usize {
+        let open = |entry: &&Entry| match entry {
+            Entry::Dialing { .. } => false,
+            Entry::Open(link) => !link.sender.is_closed(),
+        };
+        self.entries().by_node.values().filter(open).count()
     }
 
     fn entries(&self) -> MutexGuard<'_, Entries> {
@@ -183,6 +199,7 @@ impl Pool {
             *entry = Entry::Open(link);
         }
         unfinished.tasks = None;
+        self.dials.add(CONNECTED);
         let kept = Kept { pool: Arc::downgrade(&self), node: node.clone(), number, usage };
         tasks.spawn(kept.drive(http, tasks.clone(), self.options.connection_idle));
         Ok(connection)
@@ -262,6 +279,7 @@ impl Drop for Unfinished<'_> {
     fn drop(&mut self) {
         if let Some(tasks) = self.tasks {
             tasks.stop();
+            self.pool.dials.add(FAILED);
             self.pool.remove(self.node, self.number);
         }
     }

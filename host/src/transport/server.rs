@@ -149,6 +149,12 @@ impl Server {
         self.address
     }
 
+    /// Connections that are open.
+    pub fn connections(&self) -> usize {
+        let Shared { connections, options, .. } = &*self.shared;
+        options.connections_max.saturating_sub(connections.available_permits())
+    }
+
     /// Begins to accept. Again, or after a shutdown, it does nothing.
     pub fn serve(&self) {
         let listener = self.listener.lock().unwrap_or_else(PoisonError::into_inner).take();

@@ -30,6 +30,7 @@ fn idle() -> CycleStatus {
         backing_off_until: None,
         jitter: Duration::ZERO,
         overridden: false,
+        overdue: None,
     }
 }
 

@@ -42,8 +42,13 @@ impl OwnPeer {
         let text = std::fs::read_to_string(&path).map_err(failed(&path))?;
         let config = Config::parse(&text, &path.display().to_string())?;
         let claim = control::claim(&home.socket())?;
-        let options =
-            Options { home: home.clone(), config, runtime: None, manner: Manner::default() };
+        let options = Options {
+            home: home.clone(),
+            config,
+            runtime: None,
+            manner: Manner::default(),
+            spans: None,
+        };
         let peer = Peer::start(options).await?;
         let server = claim.serve(peer.handle())?;
         Ok(OwnPeer { peer, server, home, _folder: folder })

@@ -419,6 +419,7 @@ fn status_is_plain_data() {
             "overridden": false,
             "paused_since": null,
             "paused_until": null,
+            "must_end": null,
             "next_due": at("10s"),
             "backing_off_until": null,
             "iteration": 1,

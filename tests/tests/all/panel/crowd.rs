@@ -94,6 +94,7 @@ fn cycle(index: usize, of: usize) -> CycleStatus {
         backing_off_until: None,
         jitter: Duration::ZERO,
         overridden: index == 0,
+        overdue: None,
     }
 }
 
