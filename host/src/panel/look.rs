@@ -1,18 +1,12 @@
 //! What the panel makes of a chore's state: the word, its mark, and what is wrong. Colour is never
 //! the only sign: each state has a word and a mark of its own.
 
-use std::time::Duration;
-
 use maud::{Markup, html};
 
 use crate::clock::Timestamp;
-use crate::cycle::Interval;
 use crate::status::{ChoreStatus, CycleStatus, LastRun, Outcome, PeerStatus};
 
 use super::words;
-
-/// A slot that is late by less is not yet a worry, however short the interval.
-const OVERDUE_MIN: Duration = Duration::from_secs(10);
 
 /// How grave something is. Names of classes, too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -195,8 +189,9 @@ pub(super) fn of_one(chore: &ChoreStatus, now: Timestamp) -> Vec<Problem> {
             };
             add("failing", Tone::Bad, Some(cycle), format!("{times}: {why}"));
         }
-        if let Some(late) = overdue(cycle, now) {
-            let sentence = format!("A run is overdue by {}", words::duration(late));
+        // The watchdog says so.
+        if let Some(since) = cycle.overdue {
+            let sentence = format!("A run is overdue by {}", words::duration(now.since(since)));
             add("overdue", Tone::Bad, Some(cycle), sentence);
         }
     }
@@ -210,16 +205,6 @@ pub(super) fn of_one(chore: &ChoreStatus, now: Timestamp) -> Vec<Problem> {
         add(word, Tone::Warning, None, sentence);
     }
     problems
-}
-
-/// How much later than its own interval after it was due it is, if it is.
-fn overdue(cycle: &CycleStatus, now: Timestamp) -> Option<Duration> {
-    let Ok(Interval::Every(period)) = cycle.interval.parse::<Interval>() else { return None };
-    if cycle.running_since.is_some() || cycle.pause.is_some() {
-        return None;
-    }
-    let late = now.since(cycle.next?);
-    (late > period.get().max(OVERDUE_MIN)).then_some(late)
 }
 
 /// What stands out of a peer's chores, for the line that counts them.

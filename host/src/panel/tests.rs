@@ -201,9 +201,8 @@ fn what_is_wrong_is_told_with_the_gravest_first() {
             chore("a", cycle()),
             ChoreStatus { refused: Some(quarantined), ..chore("b", cycle()) },
             chore("c", CycleStatus { failures: 3, last: Some(last), ..cycle() }),
-            chore("d", CycleStatus { next: Some(ago(61)), ..cycle() }),
+            chore("d", CycleStatus { overdue: Some(ago(61)), ..cycle() }),
             chore("e", CycleStatus { next: Some(ago(59)), ..cycle() }),
-            chore("f", CycleStatus { next: Some(ago(61)), running_since: Some(NOW), ..cycle() }),
             ChoreStatus { state: "refused".into(), reason: "no".into(), ..chore("g", cycle()) },
         ],
     };
