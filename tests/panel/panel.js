@@ -180,8 +180,8 @@ async function changesAreSeenWithoutReload(browser, address) {
   assert.equal(await page.evaluate(() => document.activeElement.name), "cycle", "the focus stays");
   if (address === base) {
     const log = () => text(page, "#lines");
-    await until("a live line is shown", async () => (await log()).includes("INFO <b id=evil>live</b>"));
-    await fine(page, "a live line");
+    await until("its line is shown", async () => (await log()).includes("INFO orders are settled"));
+    await fine(page, "a line of a run");
   }
   const countdown = () => page.$eval(".countdown", (time) => time.textContent);
   const then = await countdown();

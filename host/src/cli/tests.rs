@@ -253,7 +253,7 @@ cycle main is idle
   runs       7
   failures   0 since the last success
   next       in 1m (2023-11-14T22:14:20Z)
-  last       run 7, 1m 2s ago (2023-11-14T22:12:18Z)
+  last       run 3, 1m 2s ago (2023-11-14T22:12:18Z)
              failed after 2.0s: no\\nroute
 
 cycle clean is idle

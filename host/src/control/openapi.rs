@@ -329,6 +329,11 @@ const RUN: &[Field] = &[
     ("memory_bytes", "integer", "The most that it had"),
     ("log", "[string]", "The last lines, each with its level"),
     ("log_lines", "integer", "How many lines it logged"),
+    (
+        "backtrace",
+        "[string]",
+        "Where it was when it trapped or its time was up, the innermost function first",
+    ),
 ];
 
 const EVENT: &[Field] = &[

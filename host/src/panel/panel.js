@@ -184,6 +184,8 @@ function logged(data) {
   try { said = JSON.parse(data); } catch { return; }
   if (!list || !said.line || (said.cycle && said.cycle !== list.dataset.cycle)) return;
   const atEnd = list.scrollTop + list.clientHeight >= list.scrollHeight - 4;
+  // As the ledger has it.
+  said.line = `${String(said.level).toUpperCase()} ${said.line}`;
   unwritten = [...unwritten, said].slice(-LOG_LINES_MAX);
   append(list, said.line);
   if (atEnd) list.scrollTop = list.scrollHeight;

@@ -94,6 +94,8 @@ async fn an_operator_sees_and_does_everything_in_a_browser() {
     tokio::task::spawn_blocking(installed).await.unwrap();
     let planet = busy_peer().await;
     let node = planet.node(0);
+    // The next run of the sender has something to say.
+    planet.hand_in(0, 0, 5).await;
     let tokens = Tokens::at(node.home().data().join("tokens-of-this-test"));
     let token = tokens.create("alice", Timestamp::now()).unwrap();
     let listen = "127.0.0.1:0".parse().unwrap();
