@@ -25,8 +25,10 @@ use tracing::{Instrument, debug, info, warn};
 
 use crate::bindings::lifecycle::{CloseReason, OpenReason};
 use crate::clock::Timestamp;
+use crate::config::LogLevel;
 use crate::cycle::{Control, Run, Skipped, Step};
 use crate::limits::{LEDGER_BEGIN_WAIT, SCHEDULE_SAVE_EVERY, TIMER_MAX};
+use crate::log_gate::Kind;
 use crate::meters::RunEnd;
 use crate::record::RunRecord;
 use crate::status::{CycleStatus, LastRun, Outcome};
@@ -295,6 +297,8 @@ impl Actor {
         let signals = Signals::default();
         let spec = self.current.get();
         let span = tracing::info_span!(
+            // There whatever the peer's level is, because it says whose lines are in it.
+            target: "chore::run",
             "chore.run",
             chore = %spec.name,
             cycle,
@@ -373,11 +377,15 @@ impl Actor {
 fn report(spec: &Spec, cycle: &str, due: Timestamp, last: &LastRun) {
     let (chore, iteration) = (&spec.name, last.iteration);
     let (outcome, message) = (last.outcome.word(), last.outcome.message());
-    let took = format!("{:.1?}", last.elapsed);
-    if last.outcome.succeeded() {
-        info!(%chore, cycle, iteration, elapsed = took, "run {outcome}");
-    } else {
-        warn!(%chore, cycle, iteration, elapsed = took, "run {outcome}: {message}");
+    let elapsed = format!("{:.1?}", last.elapsed);
+    let ok = last.outcome.succeeded();
+    if spec.log.pass(Kind::Run, if ok { LogLevel::Info } else { LogLevel::Warn }) {
+        match ok {
+            true => info!(target: "chore::run", %chore, cycle, iteration, elapsed, "run {outcome}"),
+            false => {
+                warn!(target: "chore::run", %chore, cycle, iteration, elapsed, "run {outcome}: {message}");
+            }
+        }
     }
     let (reason, elapsed, usage) = (last.reason.as_str(), last.elapsed, last.usage);
     let late = last.started.since(due);

@@ -9,16 +9,24 @@ mod child;
 mod control;
 mod demo;
 mod dev;
+mod doctor;
+mod follow;
 mod history;
+mod ink;
+mod keys;
 mod language;
+mod log;
+mod manual;
 mod moment;
 mod new;
 mod orders;
 mod output;
+mod progress;
 mod run;
 mod setup;
 mod show;
 mod token;
+mod top;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -27,12 +35,13 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::parser::ValueSource;
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Args, ColorChoice, FromArgMatches, Parser, Subcommand};
 
 use crate::clock::Timestamp;
 use crate::control::Control;
 use crate::cycle;
 use crate::error::chain;
+use crate::log_gate::Wish;
 use crate::peer::Home;
 use crate::status::Actor;
 use output::Out;
@@ -40,23 +49,33 @@ use output::Out;
 /// How long tasks that are left over have to end when the program does.
 const LEFTOVERS_MAX: Duration = Duration::from_millis(200);
 
+/// What `log-level` takes.
+const LEVELS: [&str; 7] = ["off", "error", "warn", "info", "debug", "trace", "default"];
+
+/// What stands for the peer where a chore's name may stand.
+const THE_PEER: &str = "peer";
+
 /// A peer whose chores are WebAssembly components.
 #[derive(Parser)]
-#[command(name = "chore", version, max_term_width = 100)]
+#[command(name = "chore", version)]
 struct Cli {
     /// Home of the peer: its config, identity, chores, data, cache and control socket
     ///
     /// Default: this system's directory for a user's data.
-    #[arg(long, global = true, env = "CHORE_HOME", value_name = "DIR")]
+    #[arg(long, global = true, env = "CHORE_HOME", hide_env_values = true, value_name = "DIR")]
     home: Option<PathBuf>,
 
     /// The home was typed, and is not only in the environment.
     #[arg(skip)]
     home_is_typed: bool,
 
-    /// Print JSON
+    /// Print JSON: the same keys in every version, and perhaps more
     #[arg(long, global = true)]
     json: bool,
+
+    /// Colours: on a terminal unless NO_COLOR is set, or always, or never
+    #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t = ColorChoice::Auto)]
+    color: ColorChoice,
 
     #[command(subcommand)]
     command: Command,
@@ -83,9 +102,6 @@ enum Command {
         actor: Acting,
     },
     /// Let no more runs begin by themselves until `restart`; a run in progress goes on
-    #[command(
-        after_help = "Examples: chore pause order-sender --for 2h --note \"satellite maintenance\"\n          chore pause 'order-*'\n          chore pause --all"
-    )]
     Pause {
         #[command(flatten)]
         target: Target,
@@ -112,18 +128,34 @@ enum Command {
     /// Change the interval of a chore's cycles, until its config's own interval changes
     ///
     /// A full interval begins now. It is kept over restarts of the peer.
-    #[command(
-        after_help = "Examples: chore interval order-sender 10m\n          chore interval --all 1h"
-    )]
     Interval(Interval),
+    /// Log more or less of a chore, or of the peer, while it runs
+    ///
+    /// It is as before when the peer is started again; for good, `level` in [log] of NAME.toml or
+    /// chore.toml says it.
+    LogLevel {
+        /// Name of the chore, its file without `.wasm`; or a pattern, such as 'order-*'; or peer, for
+        /// the peer itself and the chores that have no level of their own
+        name: String,
+        /// What is logged at least; default is what the config says
+        #[arg(value_parser = LEVELS)]
+        level: String,
+        /// Only for this time, such as 10m
+        #[arg(long = "for", value_name = "DURATION", value_parser = humantime::parse_duration)]
+        duration: Option<Duration>,
+        #[command(flatten)]
+        actor: Acting,
+    },
     /// Say in one sentence when the next run comes and why, or why one came or did not
-    #[command(after_help = "Example: chore why order-sender --at 10:00")]
     Why(history::WhyAsked),
     /// Show what ran, what was skipped and who did what, the newest first
-    #[command(
-        after_help = "Examples: chore history order-sender --outcome failed\n          chore history --run 1234"
-    )]
     History(history::Asked),
+    /// Show what chores logged in their last runs, and how these ended; with -f, go on
+    ///
+    /// The ledger keeps the last lines of each run. The peer's own log is on its standard error.
+    Logs(follow::Asked),
+    /// Watch all cycles in a table that stays up to date, until q
+    Top(top::Asked),
     /// Look at the chores directory now, and wait until what changed has taken over
     ///
     /// The peer follows the directory by itself; this tells when it is done, and what it did. What
@@ -165,7 +197,6 @@ enum Command {
         actor: Acting,
     },
     /// Make, list and revoke the tokens that changes over TCP need
-    #[command(after_help = "Example: chore token new alice")]
     Token {
         #[command(subcommand)]
         what: token::What,
@@ -175,8 +206,13 @@ enum Command {
         #[command(subcommand)]
         what: orders::What,
     },
+    /// Look at everything that a peer needs, and say what is wrong and what to type
+    ///
+    /// Config, permissions, clock, disk, port, databases, compiled code, chores, limits and tools,
+    /// whether the peer runs or not. Nothing is changed. Exit code 1 if there is a problem; a
+    /// warning is none.
+    Doctor(doctor::Asked),
     /// Make a folder with a new chore: source, tests, config and a page on what to do with it
-    #[command(after_help = "Example: chore new hello && cd hello && chore build")]
     New(new::Asked),
     /// Build a chore from its source into target/chore/NAME.wasm, and say what it needs
     ///
@@ -184,24 +220,28 @@ enum Command {
     /// component is not built, or not sound; what only its config lacks is said. What compiles it is
     /// installed if it is missing: for Rust the target for components, for Python what
     /// pyproject.toml depends on, in target/python.
-    #[command(after_help = "Example: chore build chores/order-sender")]
     Build(build::Asked),
     /// Build a chore whenever its source changes, and have it take over in a running peer
     ///
     /// The peer is one of its own, in a temporary home, with everything granted that the chore's
     /// NAME.toml, or else the chore, asks for; with --home, the peer that runs there. What does not
     /// build or load changes nothing. Keys: t triggers a run, p pauses and goes on, q quits.
-    #[command(after_help = "Example: chore new hello && cd hello && chore dev")]
     Dev(build::Asked),
     /// Say what a component is, and whether a peer would load it as it is
     ///
     /// With --home, the peer of that home, with its chore.toml and chores/NAME.toml; otherwise one
     /// that has everything, with the NAME.toml beside the file if there is one. Fails if it would
     /// not be loaded, and says everything that stands against it.
-    #[command(after_help = "Example: chore check target/chore/hello.wasm --home ./home")]
     Check(check::Asked),
     /// Run satellites, a storage node and an uplink on this machine, and settle orders
     Demo(demo::Asked),
+    /// Print what a shell reads to complete commands
+    Completions {
+        #[arg(value_enum)]
+        shell: manual::Shell,
+    },
+    /// Print a manual page, or write all of them
+    Man(manual::ManAsked),
     /// Show the version
     Version,
 }
@@ -277,7 +317,7 @@ struct Acting {
     #[arg(long, default_value = "")]
     note: String,
     /// Who does it; else the user who is logged in
-    #[arg(long, env = "CHORE_BY", value_name = "NAME")]
+    #[arg(long, env = "CHORE_BY", hide_env_values = true, value_name = "NAME")]
     by: Option<String>,
 }
 
@@ -307,10 +347,18 @@ enum Error {
     LogFilter { filter: String, reason: String },
     #[error(transparent)]
     Traces(#[from] crate::traces::Error),
+    #[error("log format {0:?}: set CHORE_LOG_FORMAT to auto, text or json, or to nothing")]
+    LogFormat(String),
     #[error("{operation}")]
     System { operation: &'static str, source: io::Error },
     #[error("{0}")]
     Interval(String),
+    #[error("no chore {name:?} in {}{}", .chores.display(), hint(.nearest))]
+    NoChore { name: String, chores: PathBuf, nearest: Option<String> },
+    #[error("no command {command:?}{}", hint(.nearest))]
+    NoCommand { command: String, nearest: Option<String> },
+    #[error("`chore top` needs a terminal: `chore ls` and `chore ls --json` print once")]
+    NoTerminal,
     #[error("trigger {0}: the chore was closed before its run")]
     Stopped(String),
     #[error("close the peer: not done within {}", humantime::format_duration(*.0))]
@@ -355,7 +403,11 @@ enum Error {
     Dev(#[from] dev::Error),
 }
 
-/// The whole program. Exit codes: 0 done, 1 failed, 2 not understood.
+fn hint(nearest: &Option<String>) -> String {
+    nearest.as_ref().map(|name| format!("; did you mean {name:?}?")).unwrap_or_default()
+}
+
+/// The whole program. Its help has the exit codes.
 pub fn main() -> ExitCode {
     ExitCode::from(execute(std::env::args_os()))
 }
@@ -382,22 +434,26 @@ fn execute(args: impl Iterator<Item = OsString>) -> u8 {
 }
 
 fn parse(args: impl Iterator<Item = OsString>) -> Result<Cli, clap::Error> {
-    let matches = Cli::command().try_get_matches_from(args)?;
+    let matches = manual::definition().try_get_matches_from(args)?;
     let mut cli = Cli::from_arg_matches(&matches)?;
     cli.home_is_typed = matches.value_source("home") == Some(ValueSource::CommandLine);
     Ok(cli)
 }
 
 fn fail(err: &Error) -> u8 {
-    let line = show::plain(&chain(err));
+    let line = format!("error: {}", show::plain(&chain(err)));
+    let line = if ink::is_wanted(&io::stderr()) { ink::coloured(&line) } else { line };
     // Nobody is left to tell when this fails too.
-    let _ = writeln!(io::stderr(), "error: {line}");
+    let _ = writeln!(io::stderr(), "{line}");
     1
 }
 
 async fn dispatch(cli: Cli) -> Result<u8, Error> {
+    ink::wish(cli.color);
     let out = Out::new(cli.json);
     match cli.command {
+        Command::Completions { shell } => manual::completions(&out, shell),
+        Command::Man(asked) => manual::man(&out, &asked),
         Command::Version => out.version(),
         // It makes a home of its own.
         Command::Demo(asked) => demo::demo(&out, asked).await,
@@ -433,6 +489,14 @@ async fn with_home(out: &Out, home: Home, command: Command) -> Result<u8, Error>
         Command::Unload { which, actor } => (which.into(), Control::Unload, actor),
         Command::Load { which, actor } => (which.into(), Control::Load, actor),
         Command::GoBack { which, actor } => (which.into(), Control::GoBack, actor),
+        Command::LogLevel { name, level, duration, actor } => {
+            let wish = wish(&level, duration);
+            if name == THE_PEER {
+                return control::peer_log_level(out, &home, wish, actor.into()).await;
+            }
+            let which = Which { name: Some(name), all: false };
+            (which.into(), Control::LogLevel(wish), actor)
+        }
         command => return look(out, home, command).await,
     };
     let (which, cycle) = (target.which.pattern(), target.cycle.as_deref());
@@ -446,6 +510,9 @@ async fn look(out: &Out, home: Home, command: Command) -> Result<u8, Error> {
         Command::Run => run::run(home).await,
         Command::Ls => control::ls(out, &home).await,
         Command::Status { name } => control::status(out, &home, &name).await,
+        Command::Logs(asked) => follow::logs(out, &home, asked).await,
+        Command::Top(asked) => top::top(out, &home, asked).await,
+        Command::Doctor(asked) => doctor::doctor(out, &home, asked).await,
         Command::Why(asked) => history::why(out, &home, asked).await,
         Command::History(asked) => history::history(out, &home, asked).await,
         Command::Token { what } => token::token(out, &home, what),
@@ -453,6 +520,13 @@ async fn look(out: &Out, home: Home, command: Command) -> Result<u8, Error> {
         // Whoever dispatches has taken them.
         _ => Ok(0),
     }
+}
+
+/// A level until the peer ends, or for so long. What is no level is "default": the command line knows
+/// no other word.
+fn wish(level: &str, duration: Option<Duration>) -> Option<Wish> {
+    let until = duration.map(|duration| Timestamp::now().plus(duration));
+    level.parse().ok().map(|level| Wish { level, until })
 }
 
 /// The peer that an author asks about. A home that only the environment names is where peers run.

@@ -14,6 +14,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -223,8 +224,8 @@ pub struct Log {
     pub format: LogFormat,
 }
 
-/// Its text is a filter of `tracing`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// Its text is a filter of `tracing`. The more is logged, the greater it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogLevel {
     Off,
@@ -252,9 +253,28 @@ impl fmt::Display for LogLevel {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
+    /// Text on a terminal, JSON anywhere else.
     #[default]
+    Auto,
     Text,
     Json,
+}
+
+impl FromStr for LogLevel {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<LogLevel, String> {
+        let all = [
+            LogLevel::Off,
+            LogLevel::Error,
+            LogLevel::Warn,
+            LogLevel::Info,
+            LogLevel::Debug,
+            LogLevel::Trace,
+        ];
+        let found = all.into_iter().find(|level| level.to_string() == text);
+        found.ok_or_else(|| format!("use one of {}", keys::LOG_LEVELS.join(", ")))
+    }
 }
 
 impl Config {

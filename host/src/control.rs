@@ -34,6 +34,7 @@ pub use tokens::{Token, Tokens, TokensError};
 use crate::clock::Timestamp;
 use crate::cycle::Interval;
 use crate::limits::SOCKET_PATH_BYTES_MAX;
+use crate::log_gate::Wish;
 use crate::news::News;
 use crate::peer::{ControlError, Handle};
 use crate::record::{Entry, Page, Query, RunRecord};
@@ -109,6 +110,13 @@ pub trait Controls: Clone + Send + Sync + 'static {
         command: Command,
         chore: &str,
         cycle: Option<&str>,
+    ) -> impl Future<Output = Result<(), ControlError>> + Send;
+
+    /// As `Handle::log_level`.
+    fn log_level(
+        &self,
+        chore: Option<&str>,
+        wish: Option<Wish>,
     ) -> impl Future<Output = Result<(), ControlError>> + Send;
 
     /// As `Handle::reload`.
@@ -203,6 +211,10 @@ impl Controls for Handle {
             Command::Cancel => self.cancel(chore, cycle).await,
             Command::Interval(interval) => self.change_interval(chore, cycle, interval).await,
         }
+    }
+
+    async fn log_level(&self, chore: Option<&str>, wish: Option<Wish>) -> Result<(), ControlError> {
+        Handle::log_level(self, chore, wish).await
     }
 
     async fn reload(&self, chore: Option<&str>, force: bool) -> Result<Vec<Change>, ControlError> {

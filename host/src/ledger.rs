@@ -33,6 +33,9 @@ use crate::limits::{LEDGER_UNWRITTEN_MAX, LEDGER_WRITE_EVERY};
 use crate::record::{Around, EventRecord, Page, Query, RunRecord, SkipRecord, Usage};
 use crate::status::Outcome;
 
+/// How many schemas its file has had: that of a file of the newest.
+pub const SCHEMA: usize = rows::MIGRATIONS.len();
+
 /// How much is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Keep {

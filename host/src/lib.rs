@@ -10,8 +10,8 @@
 //! floor 4  chore
 //! floor 3  runtime
 //! floor 2  bindings capability
-//! floor 1  identity signing order_stream transport kademlia database orders sql memory trust settlement intake uplink meters components ledger news traces
-//! floor 0  error contract cycle plan package grant manifest config descriptor status limits name units clock node_id history record why watch tidy
+//! floor 1  identity signing order_stream transport kademlia database orders sql memory trust settlement intake uplink meters components ledger logs news supervisor traces
+//! floor 0  error contract cycle plan package grant manifest config descriptor status limits name units clock node_id history record why watch log_gate tidy
 //! ```
 
 pub mod bindings;
@@ -36,6 +36,8 @@ pub mod intake;
 pub mod kademlia;
 pub mod ledger;
 pub mod limits;
+pub mod log_gate;
+pub mod logs;
 pub mod manifest;
 pub mod memory;
 pub mod meters;
@@ -56,6 +58,7 @@ pub mod settlement;
 pub mod signing;
 pub mod sql;
 pub mod status;
+pub mod supervisor;
 #[cfg(test)]
 mod tidy;
 pub mod traces;

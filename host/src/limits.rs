@@ -45,6 +45,16 @@ pub const LOG_FIELDS_MAX: usize = 32;
 /// Lines that one call may log, so that a loop cannot fill the disk; the rest is counted.
 pub const LOG_LINES_PER_CALL_MAX: u64 = 10_000;
 
+/// Lines about one chore that are written to the peer's log in a second, for as long as it goes on:
+/// some 10 KB/s. A person reads none of more, and a disk of a gigabyte lasts for a day.
+pub const LOG_LINES_PER_SECOND: u32 = 100;
+
+/// Lines that may come at once before that counts: a run that says a lot, now and then.
+pub const LOG_LINES_BURST: u32 = 1_000;
+
+/// How often it is said that lines were dropped, and how many.
+pub const LOG_DROPPED_EVERY: Duration = Duration::from_secs(10);
+
 /// Distinct series (name and labels) of one chore's metrics: each costs memory for good.
 pub const METRIC_SERIES_MAX: usize = 1_000;
 
@@ -707,3 +717,42 @@ pub const PANEL_HISTORY_ENTRIES: u32 = 50;
 
 /// Lines of what was done.
 pub const PANEL_EVENTS: u32 = 20;
+// The doctor.
+
+/// What must be free on the disk of a home: less does not last for a commit of each database.
+pub const DOCTOR_BYTES_FREE_MIN: u64 = 100 * MIB as u64;
+
+/// What should be free: room for copies of components, compiled code and some days of orders.
+pub const DOCTOR_BYTES_FREE_LOW: u64 = 1024 * MIB as u64;
+
+/// As part of the disk, in percent: below, file systems become slow.
+pub const DOCTOR_FREE_PERCENT_LOW: u64 = 5;
+
+/// Files that must still fit: each chore brings a database with its log, copies and compiled code.
+pub const DOCTOR_INODES_FREE_MIN: u64 = 1_000;
+
+/// How long the clock is watched, and how far it may move meanwhile against the steady one: one that
+/// is slewed moves by some hundred microseconds.
+pub const DOCTOR_CLOCK_WATCHED: Duration = Duration::from_millis(200);
+pub const DOCTOR_CLOCK_JUMP_MAX: Duration = Duration::from_millis(100);
+
+/// How long one database is looked at; some 500 MB.
+pub const DOCTOR_DATABASE_MAX: Duration = Duration::from_secs(5);
+
+/// Files that a peer without a connection has open, with some room.
+pub const DOCTOR_FILES_MIN: u64 = 256;
+
+/// Memory without which a peer does not start, and with which it compiles no large component.
+pub const DOCTOR_MEMORY_MIN: u64 = 64 * MIB as u64;
+pub const DOCTOR_MEMORY_LOW: u64 = 256 * MIB as u64;
+
+// What follows a peer in a terminal.
+
+/// How often a table may be drawn anew, at most: a person sees no more.
+pub const TOP_EVERY_MIN: Duration = Duration::from_millis(100);
+
+/// How often the ledger is asked for runs that have ended.
+pub const LOGS_ASK_EVERY: Duration = Duration::from_millis(500);
+
+/// How often a peer that is gone is looked for.
+pub const LOGS_RECONNECT_EVERY: Duration = Duration::from_secs(1);

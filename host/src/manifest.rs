@@ -12,8 +12,8 @@ use serde::Deserialize;
 
 pub use self::resolve::{Resolved, ResolvedCycle};
 use crate::config::document::{Document, Key, Kind, Otherwise, Section, interval};
-use crate::config::keys::{BACKOFF_FIRST, BACKOFF_MAX_MULTIPLE, GRACE, MEMORY};
-use crate::config::{self, Place, Problem};
+use crate::config::keys::{BACKOFF_FIRST, BACKOFF_MAX_MULTIPLE, GRACE, LOG_LEVELS, MEMORY};
+use crate::config::{self, LogLevel, Place, Problem};
 use crate::cycle::{Interval, Start};
 use crate::grant::Capability;
 use crate::limits::{CONFIG_BYTES_MAX, CYCLE_INTERVAL_MAX, RUN_TIMEOUT_MAX};
@@ -77,6 +77,18 @@ pub const SECTIONS: &[Section] = &[
         keys: &[BACKOFF_FIRST, BACKOFF_MAX_MULTIPLE],
     },
     Section {
+        name: "log",
+        help: "What is logged about the chore.",
+        decides: false,
+        keys: &[Key {
+            name: "level",
+            kind: Kind::OneOf(LOG_LEVELS),
+            otherwise: Otherwise::Example("\"debug\""),
+            help: "How much. The default is the level in the peer's [log]; `chore log-level NAME` \
+                   changes it while the peer runs.",
+        }],
+    },
+    Section {
         name: "settings",
         help: "What the chore reads.",
         decides: false,
@@ -116,6 +128,8 @@ pub struct Manifest {
     cycles: BTreeMap<String, (Box<Place>, CycleKeys)>,
     limits: LimitKeys,
     failure: FailureKeys,
+    /// When `None`, the peer's own.
+    log_level: Option<LogLevel>,
     settings: BTreeMap<String, (Box<Place>, String)>,
 }
 
@@ -150,6 +164,7 @@ struct File {
     cycles: BTreeMap<String, CycleFile>,
     limits: LimitsFile,
     failure: FailureFile,
+    log: LogFile,
     settings: BTreeMap<String, toml::Value>,
 }
 
@@ -186,6 +201,12 @@ struct LimitsFile {
 struct FailureFile {
     backoff_first: Option<Span>,
     backoff_max_multiple: Option<u32>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct LogFile {
+    level: Option<LogLevel>,
 }
 
 #[derive(Deserialize)]
@@ -260,6 +281,7 @@ impl Manifest {
                 backoff_first: file.failure.backoff_first.map(|span| span.0),
                 backoff_max_multiple: file.failure.backoff_max_multiple,
             },
+            log_level: file.log.level,
             settings,
         })
     }

@@ -38,6 +38,9 @@ const MIGRATIONS: &[&str] = &[
     ",
 ];
 
+/// How many schemas its file has had: that of a file of the newest.
+pub const SCHEMA: usize = MIGRATIONS.len();
+
 /// The join makes a row of NULLs where there is no state.
 const KEEP_STATE: &str = "INTO good_state (chore, data, version)
     SELECT one.chore, state.data, state.version

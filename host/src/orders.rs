@@ -61,6 +61,9 @@ const MIGRATIONS: &[&str] = &[
 ",
 ];
 
+/// How many schemas its file has had: that of a file of the newest.
+pub const SCHEMA: usize = MIGRATIONS.len();
+
 /// Why an order is not taken, not found or not moved.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

@@ -28,8 +28,11 @@ use crate::intake::Intake;
 use crate::kademlia::{self, StaticNodes};
 use crate::ledger::{Keep, Ledger};
 use crate::limits::{ABORT_WAIT, TRANSPORT_CLOSE_WAIT};
+use crate::log_gate::Wish;
+use crate::logs::Logs;
 use crate::memory::{self, Memory};
 use crate::meters::{Meters, Tally};
+use crate::name::ChoreName;
 use crate::news::{Event, News};
 use crate::orders::{self, Orders};
 use crate::record::{EventRecord, Page, Query, RunRecord};
@@ -113,6 +116,7 @@ struct Shared {
     registry: Registry,
     meters: Meters,
     ledger: Ledger,
+    logs: Logs,
     news: News,
     orders: Option<Orders>,
     settlement: Option<Settlement>,
@@ -151,10 +155,7 @@ impl Peer {
         if config.orders.is_some() {
             orders = Some(Orders::open(&home.orders()).await?);
         }
-        let mut settlement = None;
-        if config.settlement.is_some() {
-            settlement = Some(open_settlement(&home, &identity, manner).await?);
-        }
+        let settlement = open_settlement(&home, &config, &identity, manner).await?;
         let transport = Transport::new(identity.clone(), transport::Options::default());
         let kademlia = Arc::new(StaticNodes::new(config.nodes.known.clone())?);
 
@@ -171,6 +172,7 @@ impl Peer {
 
         let meters = Meters::new();
         let news = News::new(started);
+        let logs = Logs::new(config.log.level);
         let registry = Registry::start(registry::Options {
             directory: home.root().join(&config.chores.directory),
             databases: home.databases(),
@@ -182,6 +184,7 @@ impl Peer {
             meters: meters.clone(),
             ledger: ledger.clone(),
             news: news.clone(),
+            logs: logs.clone(),
             orders: orders.clone(),
             kademlia,
             transport: transport.clone(),
@@ -192,6 +195,7 @@ impl Peer {
             registry,
             meters,
             ledger,
+            logs,
             news,
             orders,
             settlement,
@@ -347,12 +351,16 @@ async fn ledger(home: &Home, config: &Config) -> Result<Ledger, Error> {
 
 async fn open_settlement(
     home: &Home,
+    config: &Config,
     identity: &Identity,
     manner: Manner,
-) -> Result<Settlement, Error> {
+) -> Result<Option<Settlement>, Error> {
+    if config.settlement.is_none() {
+        return Ok(None);
+    }
     let path = home.data().join("settlement.db");
     let clock = Arc::new(Timestamp::now);
-    Ok(Settlement::open_with_manner(&path, identity, clock, manner).await?)
+    Ok(Some(Settlement::open_with_manner(&path, identity, clock, manner).await?))
 }
 
 /// What becomes of the peer itself.
@@ -488,6 +496,30 @@ impl Handle {
         let control = Control::ChangeInterval(interval);
         self.shared.registry.board(chore)?.control(cycle, control)?;
         self.did(&format!("interval {interval}"), chore, cycle);
+        Ok(())
+    }
+
+    /// Another log level for one chore, or for the peer and the chores without one of their own,
+    /// until the peer ends or the wish does. `None`: what the config says.
+    pub async fn log_level(
+        &self,
+        chore: Option<&str>,
+        wish: Option<Wish>,
+    ) -> Result<(), ControlError> {
+        match chore {
+            Some(name) => {
+                let known = self.shared.registry.chore(name)?;
+                // What has no chore's name is a file that is no chore.
+                if let Ok(name) = ChoreName::new(&known.name) {
+                    self.shared.logs.change(&name, wish);
+                }
+            }
+            None => self.shared.logs.change_peer(wish),
+        }
+        let level = wish.map_or("default".to_owned(), |wish| wish.level.to_string());
+        let until = wish.and_then(|wish| wish.until);
+        let until = until.map(|until| format!(" until {until}")).unwrap_or_default();
+        self.did(&format!("log level {level}{until}"), chore.unwrap_or_default(), None);
         Ok(())
     }
 

@@ -35,6 +35,7 @@ use crate::folder::{self, Folder, Reader};
 use crate::kademlia::Kademlia;
 use crate::ledger::Ledger;
 use crate::limits::{CLOSE_TIMEOUT, LOAD_AT_START_MAX, REGISTRY_COMMANDS_WAITING};
+use crate::logs::Logs;
 use crate::memory::{self, Memory};
 use crate::meters::Meters;
 use crate::name::{ChoreName, nearest};
@@ -102,6 +103,7 @@ pub struct Options {
     pub meters: Meters,
     pub ledger: Ledger,
     pub news: News,
+    pub logs: Logs,
     /// `None` where the peer keeps no orders.
     pub orders: Option<Orders>,
     pub kademlia: Arc<dyn Kademlia>,

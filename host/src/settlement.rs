@@ -25,7 +25,7 @@ use futures::{Stream, StreamExt, stream};
 use prost::Message;
 use tonic::Status;
 
-pub use book::{Error, Totals};
+pub use book::{Error, SCHEMA, Totals};
 
 use crate::clock::Timestamp;
 use crate::database;

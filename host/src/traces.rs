@@ -39,6 +39,9 @@ const DROPPED: &str = "dropped";
 /// The path of traces at a collector.
 const PATH: &str = "/v1/traces";
 
+/// What the targets of our spans begin with: those of a chore's calls have one of their own.
+const OURS: [&str; 2] = [env!("CARGO_CRATE_NAME"), "chore::"];
+
 /// Why no spans are sent.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -89,7 +92,8 @@ impl Traces {
             .with_resource(resource())
             .build();
         let ours = |metadata: &tracing::Metadata<'_>| {
-            metadata.is_span() && metadata.target().starts_with(env!("CARGO_CRATE_NAME"))
+            let target = metadata.target();
+            metadata.is_span() && OURS.iter().any(|ours| target.starts_with(ours))
         };
         let layer = tracing_opentelemetry::layer()
             .with_tracer(provider.tracer("chore"))

@@ -16,12 +16,18 @@ pub struct Program {
 }
 
 impl Program {
-    /// Starts the peer of `home`, its log in `home/log`.
+    /// Starts the peer of `home`, its log in `home/log`, as text.
     pub fn run(home: &Path) -> Program {
+        Program::run_with(home, &[("CHORE_LOG_FORMAT", "text")])
+    }
+
+    /// With these variables, too.
+    pub fn run_with(home: &Path, variables: &[(&str, &str)]) -> Program {
         let log = home.join("log");
         let file = std::fs::File::create(&log).expect("a log file");
         let mut command = Command::new(chore_program());
         command.arg("--home").arg(home).arg("run");
+        command.envs(variables.iter().copied());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(file);
         Program { child: command.spawn().expect("chore runs"), log }
     }

@@ -1,4 +1,4 @@
-//! `chore:peer/log`: a chore's lines in the peer's log. It knows no level but the subscriber's.
+//! `chore:peer/log`: a chore's lines in the peer's log, as its level and its rate allow.
 
 use std::collections::VecDeque;
 
@@ -8,22 +8,25 @@ use wasmtime::component::{HasData, Linker};
 use crate::bindings::log::{self, Field, Level};
 use crate::capability::cut;
 use crate::clock::Timestamp;
+use crate::config::LogLevel;
 use crate::limits::{
     LOG_FIELDS_MAX, LOG_LINE_BYTES_MAX, LOG_LINES_PER_CALL_MAX, RUN_LOG_BYTES_KEPT,
     RUN_LOG_LINES_KEPT,
 };
+use crate::log_gate::Kind;
+use crate::logs::ChoreLog;
 use crate::name::ChoreName;
 use crate::news::{Event, News};
 use crate::record::LogLine;
 
 /// How much one call has logged. Whose line it is stands in the span that the call runs in.
-#[derive(Default)]
 pub struct Context {
+    log: ChoreLog,
     lines: u64,
     /// The last lines that were taken, of at most [`RUN_LOG_BYTES_KEPT`] bytes.
     last: VecDeque<String>,
     last_bytes: usize,
-    listeners: Option<Listeners>,
+    listeners: Listeners,
 }
 
 /// Who hears of each line, and whose line it is.
@@ -52,8 +55,8 @@ impl Listeners {
 }
 
 impl Context {
-    pub fn new(listeners: Listeners) -> Context {
-        Context { listeners: Some(listeners), ..Context::default() }
+    pub fn new(log: ChoreLog, listeners: Listeners) -> Context {
+        Context { log, lines: 0, last: VecDeque::new(), last_bytes: 0, listeners }
     }
 
     /// Lines that the call lost to its limit.
@@ -99,27 +102,33 @@ impl log::Host for View<'_> {
         }
         let line = line(&message, &fields);
         self.0.keep(level, &line);
-        if let Some(listeners) = &self.0.listeners {
-            listeners.tell(level, &line);
+        self.0.listeners.tell(level, &line);
+        if !self.0.log.pass(Kind::Line, rank(level)) {
+            return Ok(());
         }
+        // Below this target, only the chore's own level decides.
         match level {
-            Level::Trace => trace!(target: "chore", "{line}"),
-            Level::Debug => debug!(target: "chore", "{line}"),
-            Level::Info => info!(target: "chore", "{line}"),
-            Level::Warn => warn!(target: "chore", "{line}"),
-            Level::Error => error!(target: "chore", "{line}"),
+            Level::Trace => trace!(target: "chore::line", "{line}"),
+            Level::Debug => debug!(target: "chore::line", "{line}"),
+            Level::Info => info!(target: "chore::line", "{line}"),
+            Level::Warn => warn!(target: "chore::line", "{line}"),
+            Level::Error => error!(target: "chore::line", "{line}"),
         }
         Ok(())
     }
 
     fn enabled(&mut self, level: Level) -> wasmtime::Result<bool> {
-        Ok(match level {
-            Level::Trace => tracing::enabled!(target: "chore", tracing::Level::TRACE),
-            Level::Debug => tracing::enabled!(target: "chore", tracing::Level::DEBUG),
-            Level::Info => tracing::enabled!(target: "chore", tracing::Level::INFO),
-            Level::Warn => tracing::enabled!(target: "chore", tracing::Level::WARN),
-            Level::Error => tracing::enabled!(target: "chore", tracing::Level::ERROR),
-        })
+        Ok(self.0.log.enabled(rank(level)))
+    }
+}
+
+fn rank(level: Level) -> LogLevel {
+    match level {
+        Level::Trace => LogLevel::Trace,
+        Level::Debug => LogLevel::Debug,
+        Level::Info => LogLevel::Info,
+        Level::Warn => LogLevel::Warn,
+        Level::Error => LogLevel::Error,
     }
 }
 
@@ -168,15 +177,22 @@ mod tests {
         assert_eq!(line(&"é".repeat(LOG_LINE_BYTES_MAX), &[]).len(), LOG_LINE_BYTES_MAX);
     }
 
+    fn new() -> Context {
+        let name = crate::name::ChoreName::new("a").expect("a name");
+        let log = crate::logs::Logs::new(LogLevel::Info).of(&name, None);
+        let (news, cycle) = (News::new(Timestamp::EPOCH), String::new());
+        Context::new(log, Listeners { news, chore: name, cycle, run: 0 })
+    }
+
     #[test]
     fn the_last_lines_are_kept() {
-        let mut context = Context::default();
+        let mut context = new();
         for i in 0..RUN_LOG_LINES_KEPT + 3 {
             context.keep(Level::Info, &format!("line {i}"));
         }
         let last = context.take_last();
         assert_eq!((last.len(), last[0].as_str()), (RUN_LOG_LINES_KEPT, "INFO line 3"));
-        let mut context = Context::default();
+        let mut context = new();
         for text in ["a".repeat(10), "b".repeat(2 * RUN_LOG_BYTES_KEPT)] {
             context.keep(Level::Warn, &text);
         }

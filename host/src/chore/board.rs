@@ -18,6 +18,7 @@ use crate::cycle::{
     Answer, Control, Cycle, Input, Period, Saved, Schedule, State, Status, Step, WaiterId,
 };
 use crate::limits::{CYCLES_MAX, SCHEDULE_SAVE_EVERY};
+use crate::name::{did_you_mean, nearest};
 use crate::status::{Actor, CycleStatus, LastRun, Outcome, PauseStatus, Triggered};
 use crate::watch::Sight;
 
@@ -30,8 +31,8 @@ const ASKERS_MAX: usize = 8;
 /// Why a control was not carried out.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ControlError {
-    #[error("chore {chore:?} has no cycle {cycle:?}; it has {known}")]
-    UnknownCycle { chore: String, cycle: String, known: String },
+    #[error("chore {chore:?} has no cycle {cycle:?}; it has {known}{hint}")]
+    UnknownCycle { chore: String, cycle: String, known: String, hint: String },
 }
 
 /// What is kept of a cycle over a restart of the peer.
@@ -286,6 +287,7 @@ impl Board {
         Err(ControlError::UnknownCycle {
             chore: self.chore.clone(),
             cycle: cycle.to_owned(),
+            hint: did_you_mean(nearest(cycle, known.iter().copied())),
             known: if known.is_empty() { "none".into() } else { known.join(", ") },
         })
     }

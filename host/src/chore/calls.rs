@@ -17,6 +17,7 @@ use crate::error::chain;
 use crate::kademlia::Kademlia;
 use crate::ledger::Ledger;
 use crate::limits::{CLOSE_TIMEOUT, OPEN_TIMEOUT};
+use crate::logs::ChoreLog;
 use crate::memory::Memory;
 use crate::meters::Meters;
 use crate::name::ChoreName;
@@ -47,6 +48,8 @@ pub struct Spec {
     pub memory_bytes_max: usize,
     /// From the wish to wind down to the end of an instance.
     pub grace: Duration,
+    /// Its lines in the peer's log.
+    pub log: ChoreLog,
     pub services: Services,
     /// Is told how each run of this version ended. Must answer at once.
     pub on_ended: OnEnded,
@@ -95,7 +98,7 @@ pub(super) fn reason(reason: RunReason) -> &'static str {
 pub(super) async fn open(spec: &Arc<Spec>, board: &Arc<Board>, reason: OpenReason) -> Outcome {
     let signals = Signals::default();
     let deadline = Instant::now() + OPEN_TIMEOUT;
-    let span = tracing::info_span!("chore.open", chore = %spec.name);
+    let span = tracing::info_span!(target: "chore::run", "chore.open", chore = %spec.name);
     let call = call(spec, board, deadline, &signals, ("", 0));
     let done = spec.program.open(call, reason).instrument(span).await;
     judge(spec, done, deadline, &signals).await
@@ -104,7 +107,7 @@ pub(super) async fn open(spec: &Arc<Spec>, board: &Arc<Board>, reason: OpenReaso
 pub(super) async fn close(spec: &Arc<Spec>, board: &Arc<Board>, reason: CloseReason) -> Outcome {
     let signals = Signals::default();
     let deadline = Instant::now() + CLOSE_TIMEOUT;
-    let span = tracing::info_span!("chore.close", chore = %spec.name);
+    let span = tracing::info_span!(target: "chore::run", "chore.close", chore = %spec.name);
     let call = call(spec, board, deadline, &signals, ("", 0));
     let done = spec.program.close(call, reason).instrument(span).await;
     judge(spec, done, deadline, &signals).await
@@ -169,12 +172,15 @@ fn call(
     // Host functions still answer while the call winds down.
     let end = Deadline(deadline + spec.grace);
     let contexts = Contexts {
-        log: capability::log::Context::new(capability::log::Listeners {
-            news: services.news.clone(),
-            chore: name.clone(),
-            cycle: cycle.to_owned(),
-            run,
-        }),
+        log: capability::log::Context::new(
+            spec.log.clone(),
+            capability::log::Listeners {
+                news: services.news.clone(),
+                chore: name.clone(),
+                cycle: cycle.to_owned(),
+                run,
+            },
+        ),
         settings: capability::settings::Context(spec.settings.clone()),
         state: capability::state::Context {
             chore: name.clone(),
@@ -214,6 +220,7 @@ fn call(
 
 /// What the end of a call means, once its state is kept.
 async fn judge(spec: &Spec, done: Done, deadline: Instant, signals: &Signals) -> Outcome {
+    spec.log.tell_dropped();
     if done.log_dropped > 0 {
         let dropped = done.log_dropped;
         warn!(chore = %spec.name, dropped, "log lines over the limit of one call were dropped");

@@ -11,6 +11,7 @@ use super::check::{self, Peer};
 use super::child;
 use super::language::{Compiled, Language};
 use super::output::Out;
+use super::progress::Progress;
 
 #[derive(Args)]
 pub(super) struct Asked {
@@ -79,7 +80,10 @@ fn replace(from: &Path, to: &Path) -> io::Result<()> {
 
 async fn report(out: &Out, file: &Path, peer: Peer) -> Result<u8, CliError> {
     let file = check::short(file);
-    let report = check::examine(&file, peer).await?;
+    let progress = Progress::begin("compiling the component, as a peer does");
+    let report = check::examine(&file, peer).await;
+    drop(progress);
+    let report = report?;
     let sound = report.is_sound();
     let bytes = report.bytes;
     let value = serde_json::json!({ "file": file, "report": report });

@@ -12,6 +12,7 @@ use clap::Args;
 
 use super::Error as CliError;
 use super::output::Out;
+use super::progress::Progress;
 use super::{run, show};
 use crate::checkup::{self, Around, Given, LiesIn, Need, Report, Setting, Subject};
 use crate::config::Config;
@@ -44,7 +45,10 @@ pub(super) enum Error {
 
 /// Exit codes: 0 if it would be loaded as it is, 1 if not.
 pub(super) async fn check(out: &Out, asked: Asked, peer: Peer) -> Result<u8, CliError> {
-    let report = examine(&asked.file, peer).await?;
+    let progress = Progress::begin("compiling the component");
+    let report = examine(&asked.file, peer).await;
+    drop(progress);
+    let report = report?;
     out.show(&report, || text(&report))?;
     Ok(u8::from(!report.loads))
 }

@@ -5,8 +5,12 @@ use super::output::Out;
 use super::{change, show};
 use crate::clock::Timestamp;
 use crate::control::{Client, Control};
+use crate::log_gate::Wish;
 use crate::peer::Home;
 use crate::status::{Actor, Controlled, Triggered};
+
+/// What is said of a control that came about and answers nothing else.
+const DONE: &str = "done";
 
 pub(super) async fn ls(out: &Out, home: &Home) -> Result<u8, Error> {
     let status = Client::connect(home).await?.status().await?;
@@ -38,23 +42,48 @@ pub(super) async fn control(
     control: Control,
     actor: Actor,
 ) -> Result<u8, Error> {
-    tell(out, &Client::connect(home).await?.act(actor).control(which, control, cycle).await?)
+    let did = match control {
+        Control::LogLevel(wish) => level(wish),
+        _ => DONE.to_owned(),
+    };
+    let all = Client::connect(home).await?.act(actor).control(which, control, cycle).await?;
+    tell(out, &all, &did)
 }
 
 /// Looks at the whole directory.
 pub(super) async fn reload(out: &Out, home: &Home, force: bool, actor: Actor) -> Result<u8, Error> {
-    tell(out, &Client::connect(home).await?.act(actor).reload(force).await?)
+    tell(out, &Client::connect(home).await?.act(actor).reload(force).await?, DONE)
 }
 
-fn tell(out: &Out, all: &[Controlled]) -> Result<u8, Error> {
+/// Of the peer, and of the chores that have no level of their own.
+pub(super) async fn peer_log_level(
+    out: &Out,
+    home: &Home,
+    wish: Option<Wish>,
+    actor: Actor,
+) -> Result<u8, Error> {
+    let all = Client::connect(home).await?.act(actor).log_level(wish).await?;
+    tell(out, &all, &level(wish))
+}
+
+/// "debug, until 2026-11-25 10:30:07 UTC"
+fn level(wish: Option<Wish>) -> String {
+    let Some(Wish { level, until }) = wish else { return "as its config says".to_owned() };
+    until.map_or(level.to_string(), |until| format!("{level}, until {until}"))
+}
+
+/// `did` is what is said in place of [`DONE`].
+fn tell(out: &Out, all: &[Controlled], did: &str) -> Result<u8, Error> {
     out.show(&all, || match all {
         [] => "nothing changed".to_owned(),
-        all => all.iter().map(lines).collect::<Vec<_>>().join("\n"),
+        all => all.iter().map(|controlled| lines(controlled, did)).collect::<Vec<_>>().join("\n"),
     })?;
     Ok(u8::from(!all.iter().all(|controlled| controlled.ok)))
 }
 
-fn lines(Controlled { chore, control, problem, triggered, changes, .. }: &Controlled) -> String {
+fn lines(controlled: &Controlled, did: &str) -> String {
+    let Controlled { chore, control, problem, triggered, changes, .. } = controlled;
+    let chore = if chore.is_empty() { "the peer" } else { chore };
     match (problem, triggered, changes.as_slice()) {
         (Some(problem), ..) => {
             format!("{control} {chore}: failed: {}", show::plain(&problem.detail))
@@ -65,7 +94,7 @@ fn lines(Controlled { chore, control, problem, triggered, changes, .. }: &Contro
         (None, Some(Triggered::Ended { run }), _) => {
             format!("run {} of {chore} {}", run.run, show::run(run))
         }
-        (None, Some(Triggered::Stopped) | None, []) => format!("{control} {chore}: done"),
+        (None, Some(Triggered::Stopped) | None, []) => format!("{control} {chore}: {did}"),
         (None, _, changes) => changes.iter().map(change::line).collect::<Vec<_>>().join("\n"),
     }
 }

@@ -13,9 +13,11 @@ use std::time::Duration;
 use clap::Args;
 
 use super::Error as CliError;
+use super::log;
 use super::output::Out;
-use super::run::{Stop, log_to_stderr};
-use crate::config::LogFormat;
+use super::progress::Progress;
+use super::run::Stop;
+use crate::config::{Log, LogFormat, LogLevel};
 use crate::peer::ControlError;
 use crate::planet::{Planet, PlanetOptions};
 use crate::runtime::Runtime;
@@ -35,7 +37,7 @@ const INTERVAL: &str = "\n[cycles.main]\ninterval = \"5s\"\n";
 const INTERRUPTED: u8 = 130;
 
 /// Logs of peers that do well would hide what the demonstration says itself.
-const LOG_LEVEL: &str = "warn";
+const LOG: Log = Log { level: LogLevel::Warn, format: LogFormat::Text };
 
 #[derive(Args)]
 pub(super) struct Asked {
@@ -106,7 +108,7 @@ pub(super) enum Error {
 }
 
 pub(super) async fn demo(out: &Out, asked: Asked) -> Result<u8, CliError> {
-    log_to_stderr(LOG_LEVEL, LogFormat::Text)?;
+    log::start(LOG, None)?;
     let component = match &asked.chore {
         Some(path) => path.clone(),
         None => sender::build(out).await?,
@@ -127,10 +129,12 @@ pub(super) async fn demo(out: &Out, asked: Asked) -> Result<u8, CliError> {
     }
     let first = if asked.polyglot { "" } else { "; the chore is compiled first" };
     out.tell(&format!("starting satellites, a storage node and an uplink{first} ..."))?;
+    let progress = Progress::begin("starting");
     let planet = tokio::select! {
         planet = Planet::start(options) => planet?,
         _ = stop.signal() => return Ok(INTERRUPTED),
     };
+    drop(progress);
     let shown = tokio::select! {
         shown = show(out, &planet, &asked, &others, root.path()) => shown,
         _ = stop.signal() => interrupted(out, &asked),

@@ -4,7 +4,6 @@
 //! The peer is one of its own, in a temporary home, or that of `--home`. Either is reached by its
 //! control socket, and replaces the chore as any peer does.
 
-mod keys;
 mod peer;
 mod sources;
 
@@ -16,6 +15,7 @@ use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::Error as CliError;
+use super::keys::Keys;
 use super::output::Out;
 use super::run::Stop;
 use super::{build, change, child, show};
@@ -23,7 +23,6 @@ use crate::control::{Client, Command, Control};
 use crate::error::chain;
 use crate::peer::Home;
 use crate::status::{Change, ChangeKind, LastRun};
-use keys::{Key, Keys};
 use peer::OwnPeer;
 use sources::Sources;
 
@@ -77,6 +76,24 @@ pub(super) async fn dev(
     ended
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Key {
+    Trigger,
+    Pause,
+    Quit,
+}
+
+impl Key {
+    fn of(byte: u8) -> Option<Key> {
+        match byte.to_ascii_lowercase() {
+            b't' => Some(Key::Trigger),
+            b'p' => Some(Key::Pause),
+            b'q' => Some(Key::Quit),
+            _ => None,
+        }
+    }
+}
+
 struct Session<'a> {
     out: &'a Out,
     /// Of the source.
@@ -94,7 +111,7 @@ struct Session<'a> {
 impl Session<'_> {
     /// Until somebody quits.
     async fn watch(&mut self, mut sources: Sources) -> Result<u8, CliError> {
-        let mut keys = Keys::read()?;
+        let mut keys = Keys::read(Key::of)?;
         let mut asks = tokio::time::interval(ASK_EVERY);
         asks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let whose = if self.is_own { "a peer of its own" } else { "the peer" };
@@ -129,7 +146,7 @@ impl Session<'_> {
 
     /// Builds what there is, and lets it take over. What does not build changes nothing. Meanwhile
     /// keys are for what runs. Whether to go on.
-    async fn renew(&mut self, keys: &mut Keys) -> Result<bool, CliError> {
+    async fn renew(&mut self, keys: &mut Keys<Key>) -> Result<bool, CliError> {
         self.out.tell("\nbuilding ...")?;
         let begun = Instant::now();
         let (out, path) = (self.out, self.path.clone());

@@ -5,17 +5,18 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use super::Error;
+use super::{Error, ink};
 
 /// Standard output. Knows which of the two forms was asked for.
 pub(super) struct Out {
     pub json: bool,
+    is_coloured: bool,
     closed: Cell<bool>,
 }
 
 impl Out {
     pub fn new(json: bool) -> Out {
-        Out { json, closed: Cell::new(false) }
+        Out { json, is_coloured: ink::is_wanted(&io::stdout()), closed: Cell::new(false) }
     }
 
     /// Whether the reader went away: what has no end stops then.
@@ -25,7 +26,15 @@ impl Out {
 
     /// Prints `text` and a line end.
     pub fn line(&self, text: &str) -> Result<(), Error> {
-        self.check(writeln!(io::stdout().lock(), "{text}"))
+        match self.is_coloured {
+            true => self.raw(&format!("{}\n", ink::coloured(text))),
+            false => self.raw(&format!("{text}\n")),
+        }
+    }
+
+    /// Prints what is not ours to change.
+    pub fn raw(&self, text: &str) -> Result<(), Error> {
+        self.check(io::stdout().lock().write_all(text.as_bytes()))
     }
 
     /// What is only said to people: in JSON mode it goes to standard error.
@@ -44,7 +53,7 @@ impl Out {
     /// Prints one line of JSON.
     pub fn value(&self, value: &impl Serialize) -> Result<(), Error> {
         let line = serde_json::to_string(value).map_err(|err| failed(err.into()))?;
-        self.line(&line)
+        self.raw(&format!("{line}\n"))
     }
 
     pub fn version(&self) -> Result<u8, Error> {

@@ -1,29 +1,31 @@
 //! Runs one peer until it is told to stop: reads its config, starts its log, serves its control
-//! socket, and closes it within the budget that it names.
+//! socket, tells its supervisor how it is, and closes it within the budget that it names.
 
-use std::io::{IsTerminal, Read, stderr};
+use std::io::Read;
 use std::path::Path;
 use std::process::exit;
+use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
-use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, Layer, fmt};
 
-use super::Error;
-use crate::config::{self, Config, LogFormat};
+use super::{Error, log};
+use crate::config::{self, Config};
 use crate::control::{self, TcpOptions, TcpServer, Tokens, serve_tcp};
 use crate::limits::{CLOSE_MARGIN, CONFIG_BYTES_MAX};
-use crate::peer::{Home, Options, Peer};
+use crate::peer::{Handle, Home, Options, Peer};
 use crate::settlement::Manner;
-use crate::traces::{SpanLayer, Traces};
-
-/// Overrides the level that the program or its config file names.
-const LOG_VARIABLE: &str = "CHORE_LOG";
+use crate::status::PeerStatus;
+use crate::supervisor::Supervisor;
+use crate::traces::Traces;
 
 /// As a shell reports a program that a signal ended.
 const INTERRUPTED: i32 = 130;
+
+/// How often the supervisor is told how the peer is, if it does not want to know more often.
+const STATUS_EVERY: Duration = Duration::from_secs(30);
 
 pub(super) async fn run(home: Home) -> Result<u8, Error> {
     if !home.config().exists() || !home.identity().exists() {
@@ -31,8 +33,10 @@ pub(super) async fn run(home: Home) -> Result<u8, Error> {
     }
     let path = home.config();
     let config = Config::parse(&read(&path)?, &path.display().to_string())?;
-    let (traces, layer) = Traces::start(&config.traces)?.unzip();
-    log_with(&config.log.level.to_string(), config.log.format, layer)?;
+    let (traces, spans) = Traces::start(&config.traces)?.unzip();
+    log::start(config.log.clone(), spans)?;
+    let supervisor = Arc::new(Supervisor::of_this_process());
+    supervisor.status("starting: chores are loaded");
     let mut stop = Stop::new()?;
     // Before anything of the home is opened, so that a second peer disturbs nothing.
     let claim = control::claim(&home.socket())?;
@@ -70,7 +74,12 @@ pub(super) async fn run(home: Home) -> Result<u8, Error> {
         home = %home.root().display(),
         "peer runs"
     );
+    supervisor.ready(&summary(&status));
+    let telling = tokio::spawn(tell(supervisor.clone(), peer.handle()));
+    let telling = AbortOnDropHandle::new(telling);
     let signal = stop.signal().await;
+    drop(telling);
+    supervisor.stopping("closing", peer.shutdown_budget().saturating_add(CLOSE_MARGIN));
     let budget = humantime::format_duration(peer.shutdown_budget()).to_string();
     info!(signal, budget, "closing; a second signal ends it at once");
     let closed = close(peer, &mut stop).await;
@@ -99,6 +108,42 @@ async fn over_tcp(
     let tokens = Tokens::at(home.tokens());
     let options = TcpOptions { listen, name, tokens };
     Ok(Some(serve_tcp(peer.handle(), options).await?))
+}
+
+/// Tells the supervisor how the peer is, again and again. Each time proves that tasks are run, and
+/// that nobody holds what a look at the peer needs: if either is not so, nothing is said, and the
+/// supervisor starts another peer.
+async fn tell(supervisor: Arc<Supervisor>, peer: Handle) {
+    let every = supervisor.ping_every().unwrap_or(STATUS_EVERY);
+    let mut told = String::new();
+    loop {
+        // In another task, which must get its turn too.
+        let handle = peer.clone();
+        let Ok(summary) = tokio::spawn(async move { summary(&handle.status()) }).await else {
+            return;
+        };
+        supervisor.ping();
+        if summary != told {
+            supervisor.status(&summary);
+            told = summary;
+        }
+        tokio::time::sleep(every).await;
+    }
+}
+
+/// "3 chores are loaded, 1 is not".
+fn summary(status: &PeerStatus) -> String {
+    let loaded = status.chores.iter().filter(|chore| chore.state == "loaded").count();
+    let others = status.chores.len() - loaded;
+    let loaded = match loaded {
+        1 => "1 chore is loaded".to_owned(),
+        loaded => format!("{loaded} chores are loaded"),
+    };
+    match others {
+        0 => loaded,
+        1 => format!("{loaded}, 1 is not"),
+        others => format!("{loaded}, {others} are not"),
+    }
 }
 
 async fn close(peer: Peer, stop: &mut Stop) -> Result<(), Error> {
@@ -150,26 +195,4 @@ pub(super) fn read(path: &Path) -> Result<String, Error> {
         return Err(Error::ConfigTooLarge { path: path.into(), max: CONFIG_BYTES_MAX });
     }
     Ok(text)
-}
-
-/// Lines for people, or JSON, of this level unless the variable names another filter. What cannot be
-/// written is lost: a log must not stop a peer.
-pub(super) fn log_to_stderr(level: &str, format: LogFormat) -> Result<(), Error> {
-    log_with(level, format, None)
-}
-
-/// The same, and spans to whatever takes them, which no filter of the log is in the way of.
-fn log_with(level: &str, format: LogFormat, spans: Option<SpanLayer>) -> Result<(), Error> {
-    let variable = std::env::var(LOG_VARIABLE).ok().filter(|filter| !filter.is_empty());
-    let filter = variable.as_deref().unwrap_or(level);
-    let parsed = EnvFilter::builder().parse(filter);
-    let parsed = parsed
-        .map_err(|err| Error::LogFilter { filter: filter.into(), reason: err.to_string() })?;
-    let lines = fmt::layer().with_writer(stderr).log_internal_errors(false);
-    let lines = match format {
-        LogFormat::Json => lines.json().flatten_event(true).boxed(),
-        LogFormat::Text => lines.with_ansi(stderr().is_terminal()).with_target(false).boxed(),
-    };
-    tracing_subscriber::registry().with(spans).with(lines.with_filter(parsed)).init();
-    Ok(())
 }

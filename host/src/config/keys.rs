@@ -13,7 +13,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
 
 pub const LOG_LEVELS: &[&str] = &["off", "error", "warn", "info", "debug", "trace"];
-pub const LOG_FORMATS: &[&str] = &["text", "json"];
+pub const LOG_FORMATS: &[&str] = &["auto", "text", "json"];
 
 /// What every chore gets unless its own file says otherwise; `NAME.toml` has the same keys.
 pub const MEMORY: Key = Key {
@@ -219,13 +219,16 @@ pub const SECTIONS: &[Section] = &[
                 name: "level",
                 kind: Kind::OneOf(LOG_LEVELS),
                 otherwise: Otherwise::Is("\"info\""),
-                help: "How much is logged. The variable CHORE_LOG overrides it.",
+                help: "How much is logged, by the peer and by chores whose NAME.toml does not say. The \
+                       variable CHORE_LOG overrides it, and `chore log-level` changes it while the \
+                       peer runs.",
             },
             Key {
                 name: "format",
                 kind: Kind::OneOf(LOG_FORMATS),
-                otherwise: Otherwise::Is("\"text\""),
-                help: "Lines for people, or JSON.",
+                otherwise: Otherwise::Is("\"auto\""),
+                help: "Lines for people, or JSON; \"auto\" is text on a terminal and JSON anywhere \
+                       else. The variable CHORE_LOG_FORMAT overrides it.",
             },
         ],
     },

@@ -186,7 +186,7 @@ fn a_wrong_file_is_explained() {
             "[log]\nlevel = \"inof\"",
             "log.level must be one of \"off\", \"error\", \"warn\", \"info\", \"debug\", \"trace\": \"inof\": did you mean \"info\"? (the default is \"info\")",
         ),
-        ("[log]\nformat = 1", "must be one of \"text\", \"json\" (the default"),
+        ("[log]\nformat = 1", "must be one of \"auto\", \"text\", \"json\" (the default"),
         (
             "[log]\nlevel = \"info",
             "chore.toml:2:14: not TOML: invalid basic string, expected `\"` (line: level = \"info)",

@@ -11,9 +11,13 @@ use super::Command;
 use super::problem::Refusal;
 use crate::clock::Timestamp;
 use crate::cycle::Interval;
+use crate::log_gate::Wish;
 use crate::name::{did_you_mean, nearest, quote};
 use crate::status::Actor;
 use crate::units;
+
+/// Instead of a log level: what the config says.
+const DEFAULT: &str = "default";
 
 /// What an operator may ask of chores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +34,8 @@ pub enum Control {
     Unload,
     Load,
     GoBack,
+    /// `None`: what the config says.
+    LogLevel(Option<Wish>),
 }
 
 /// Whose bodies are read: a control without its arguments.
@@ -44,6 +50,7 @@ pub(super) enum Kind {
     Unload,
     Load,
     GoBack,
+    LogLevel,
 }
 
 impl Kind {
@@ -59,6 +66,7 @@ impl Kind {
             Kind::Unload => "unload",
             Kind::Load => "load",
             Kind::GoBack => "go-back",
+            Kind::LogLevel => "log-level",
         }
     }
 
@@ -70,6 +78,7 @@ impl Kind {
             Kind::Restart | Kind::Cancel => &["cycle"],
             Kind::Interval => &["cycle", "interval"],
             Kind::Reload => &["force"],
+            Kind::LogLevel => &["level", "for", "until"],
             Kind::Unload | Kind::Load | Kind::GoBack => &[],
         }
     }
@@ -87,6 +96,7 @@ impl Control {
             Control::Unload => Kind::Unload,
             Control::Load => Kind::Load,
             Control::GoBack => Kind::GoBack,
+            Control::LogLevel(_) => Kind::LogLevel,
         }
     }
 
@@ -119,6 +129,7 @@ impl Asked {
             Kind::Unload => Control::Unload,
             Kind::Load => Control::Load,
             Kind::GoBack => Control::GoBack,
+            Kind::LogLevel => Control::LogLevel(fields.wish(now)?),
         };
         let mut text = |name| fields.take(name).map(Option::unwrap_or_default);
         let actor = Actor { by: text("by")?, note: text("note")? };
@@ -141,6 +152,11 @@ impl Asked {
             Control::Command(Command::Pause { until }) => add("until", json!(until)),
             Control::Command(Command::Interval(interval)) => add("interval", json!(interval)),
             Control::Reload { force } => add("force", json!(force)),
+            Control::LogLevel(wish) => {
+                let level = wish.map_or(DEFAULT.to_owned(), |wish| wish.level.to_string());
+                add("level", json!(level));
+                add("until", json!(wish.and_then(|wish| wish.until)));
+            }
             Control::Command(Command::Restart | Command::Cancel) => {}
             Control::Unload | Control::Load | Control::GoBack => {}
         }
@@ -180,7 +196,28 @@ impl Fields {
             .map_err(|err| Refusal::new("bad-request", format!("field {name:?}: {err}")))
     }
 
-    /// The end of a pause.
+    /// A level, and until when.
+    fn wish(&mut self, now: Timestamp) -> Result<Option<Wish>, Refusal> {
+        let until = self.until(now)?;
+        let wrong = |found: &str| {
+            let detail = format!(
+                "field \"level\"{found}: write off, error, warn, info, debug or trace, or {DEFAULT} for \
+                 what the config says"
+            );
+            Refusal::new("bad-request", detail)
+        };
+        match self.take::<String>("level")?.as_deref() {
+            None => Err(wrong(" is missing")),
+            Some(DEFAULT) => Ok(None),
+            Some(word) => {
+                let level =
+                    word.parse().map_err(|_| wrong(&format!(": {} is none", quote(word))))?;
+                Ok(Some(Wish { level, until }))
+            }
+        }
+    }
+
+    /// The end of a pause, or of a level.
     fn until(&mut self, now: Timestamp) -> Result<Option<Timestamp>, Refusal> {
         let wrong =
             |reason: String| Refusal::new("bad-request", format!("field \"for\": {reason}"));
@@ -217,6 +254,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+    use crate::config::LogLevel;
     use crate::control::access::Access;
 
     const NOW: Timestamp = Timestamp::from_nanos(1_700_000_000_000_000_000);
@@ -238,6 +276,9 @@ mod tests {
             Control::Unload,
             Control::Load,
             Control::GoBack,
+            Control::LogLevel(Some(Wish { level: LogLevel::Debug, until })),
+            Control::LogLevel(Some(Wish { level: LogLevel::Off, until: None })),
+            Control::LogLevel(None),
         ] {
             let kind = control.kind();
             let cycle = kind.fields().contains(&"cycle").then(|| "main".to_owned());
@@ -268,6 +309,8 @@ mod tests {
             (Kind::Pause, r#"{"for":"1h","until":"2026-11-25T10:30:07Z"}"#, "leave one out"),
             (Kind::Interval, "{}", "field \"interval\" is missing"),
             (Kind::Interval, r#"{"interval":"0s"}"#, "field \"interval\""),
+            (Kind::LogLevel, "{}", "field \"level\" is missing: write off,"),
+            (Kind::LogLevel, r#"{"level":"loud"}"#, "field \"level\": \"loud\" is none: write"),
             (Kind::Load, "[]", "the body is no object in JSON"),
             (Kind::Load, "{", "the body is no object in JSON"),
         ] {

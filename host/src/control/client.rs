@@ -26,6 +26,7 @@ use crate::limits::{
     CONTROL_ANSWER_BYTES_MAX, CONTROL_TIMEOUT, CONTROL_TRIGGER_TIMEOUT, RELOAD_TIMEOUT,
     SOCKET_PATH_BYTES_MAX,
 };
+use crate::log_gate::Wish;
 use crate::peer::Home;
 use crate::record::{Page, Query, RunRecord};
 use crate::status::{Actor, ChoreDetail, ChoreStatus, Controlled, PeerStatus, Problem};
@@ -160,7 +161,9 @@ impl Client {
         let within = match control.kind() {
             Kind::Trigger => CONTROL_TRIGGER_TIMEOUT,
             Kind::Reload | Kind::Unload | Kind::Load | Kind::GoBack => RELOAD_TIMEOUT,
-            Kind::Pause | Kind::Restart | Kind::Cancel | Kind::Interval => CONTROL_TIMEOUT,
+            Kind::Pause | Kind::Restart | Kind::Cancel | Kind::Interval | Kind::LogLevel => {
+                CONTROL_TIMEOUT
+            }
         };
         let path = Question::of(chore).then(control.word());
         let operation = format!("{} {chore}", control.word());
@@ -171,6 +174,12 @@ impl Client {
     pub async fn reload(&mut self, force: bool) -> Result<Vec<Controlled>, ClientError> {
         let control = Control::Reload { force };
         self.post(Question::new("/reload"), control, None, RELOAD_TIMEOUT, "reload").await
+    }
+
+    /// Of the peer, and of the chores that have no level of their own. `None`: what the config says.
+    pub async fn log_level(&mut self, wish: Option<Wish>) -> Result<Vec<Controlled>, ClientError> {
+        let (path, control) = (Question::new("/log-level"), Control::LogLevel(wish));
+        self.post(path, control, None, CONTROL_TIMEOUT, "log level of the peer").await
     }
 
     async fn get<T: DeserializeOwned>(

@@ -83,6 +83,18 @@ fn body(word: &str) -> (&'static str, Vec<Field>) {
             "Look at the chores directory now, and wait until what changed has taken over",
             vec![("force", "boolean", "Try again also what went back after failed runs")],
         ),
+        "log-level" => (
+            "Log more or less, until the peer ends",
+            vec![
+                (
+                    "level",
+                    "string",
+                    "off, error, warn, info, debug or trace; default: as the config says",
+                ),
+                ("for", "string", "Only for this time: 10m, or a number of seconds"),
+                ("until", "time", "Only until then"),
+            ],
+        ),
         "unload" => ("Close it, and keep it unloaded until `load`", vec![]),
         "load" => ("Load what was unloaded", vec![]),
         _ => ("Let the last good version take over again", vec![]),
@@ -225,7 +237,7 @@ const SCHEMAS: &[(&str, &[Field])] = &[
     (
         "Controlled",
         &[
-            ("chore", "string", ""),
+            ("chore", "string", "Empty: the peer itself"),
             ("control", "string", "trigger, pause, ..."),
             ("ok", "boolean", "It has come about; a run that was waited for has succeeded"),
             ("problem", "Problem?", "Why it could not be carried out"),
@@ -365,7 +377,9 @@ pub(super) fn document() -> Value {
         let path = format!("/chores/{{name}}/{}", kind.word());
         add("post", format!("{API}{path}"), control(kind.word(), path_parameters(&path)));
     }
-    add("post", format!("{API}/reload"), control("reload", Vec::new()));
+    for word in ["reload", "log-level"] {
+        add("post", format!("{API}/{word}"), control(word, Vec::new()));
+    }
     let kinds: Vec<String> = KINDS.iter().map(|(kind, ..)| format!("{TYPE}{kind}")).collect();
     let mut schemas = schemas();
     schemas["Problem"]["properties"]["type"]["enum"] = json!(kinds);

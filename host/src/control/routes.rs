@@ -69,7 +69,7 @@ impl<C> Route<C> {
 }
 
 /// The controls of one chore or several, in the order of the documentation.
-pub(super) const CONTROLS: [Kind; 9] = [
+pub(super) const CONTROLS: [Kind; 10] = [
     Kind::Trigger,
     Kind::Pause,
     Kind::Restart,
@@ -79,6 +79,7 @@ pub(super) const CONTROLS: [Kind; 9] = [
     Kind::Unload,
     Kind::Load,
     Kind::GoBack,
+    Kind::LogLevel,
 ];
 
 pub(super) fn routes<C: Controls>() -> Vec<Route<C>> {
@@ -93,6 +94,7 @@ pub(super) fn routes<C: Controls>() -> Vec<Route<C>> {
         Route::get(at("/events"), get(events::events::<C>)),
         Route::get(at("/openapi.json"), get(async || Json(openapi::document()))),
         Route::post(at("/reload"), post(reload_all::<C>)),
+        Route::post(at("/log-level"), post(log_level_of_peer::<C>)),
         // Where Prometheus looks for it.
         Route::get("/metrics".to_owned(), get(metrics::<C>)),
     ];
@@ -270,14 +272,7 @@ async fn one<C: Controls>(
     control: Control,
     cycle: Option<&str>,
 ) -> Result<Controlled, ControlError> {
-    let mut done = Controlled {
-        chore: name.to_owned(),
-        control: control.word().to_owned(),
-        ok: true,
-        problem: None,
-        triggered: None,
-        changes: Vec::new(),
-    };
+    let mut done = done(name, control);
     match control {
         Control::Command(command) => controls.command(command, name, cycle).await?,
         Control::Trigger { wait } => {
@@ -295,6 +290,7 @@ async fn one<C: Controls>(
             done.triggered = Some(triggered);
         }
         Control::Reload { force } => done.changes = controls.reload(Some(name), force).await?,
+        Control::LogLevel(wish) => controls.log_level(Some(name), wish).await?,
         Control::Unload => done.changes = controls.unload(name).await?,
         Control::Load => done.changes = controls.load(name).await?,
         Control::GoBack => {
@@ -313,14 +309,35 @@ fn is_well(change: &Change) -> bool {
 }
 
 fn failed(name: &str, control: Control, refusal: Refusal, access: &Access) -> Controlled {
+    Controlled { ok: false, problem: Some(refusal.told(access)), ..done(name, control) }
+}
+
+/// It came about.
+fn done(name: &str, control: Control) -> Controlled {
     Controlled {
         chore: name.to_owned(),
         control: control.word().to_owned(),
-        ok: false,
-        problem: Some(refusal.told(access)),
+        ok: true,
+        problem: None,
         triggered: None,
         changes: Vec::new(),
     }
+}
+
+/// Of the peer, and of the chores that have no level of their own.
+async fn log_level_of_peer<C: Controls>(
+    State(served): State<Served<C>>,
+    Extension(access): Who,
+    body: Body,
+) -> Response {
+    let changed = async {
+        let Asked { control, actor, .. } = asked(Kind::LogLevel, body).await?;
+        let Control::LogLevel(wish) = control else { return Ok(Vec::new()) };
+        let controls = served.controls.acting(access.actor(&actor.by, &actor.note));
+        controls.log_level(None, wish).await?;
+        Ok(vec![done("", control)])
+    };
+    answer(&access, changed.await)
 }
 
 /// Looks at the whole directory: chores that changed are answered, also those that are new.

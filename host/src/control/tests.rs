@@ -19,7 +19,9 @@ use tokio::sync::Notify;
 use super::client::encode;
 use super::*;
 use crate::clock::Timestamp;
+use crate::config::LogLevel;
 use crate::cycle::SkipReason;
+use crate::log_gate::Wish;
 use crate::news::Event;
 use crate::peer::Home;
 use crate::record::{Cursor, EventRecord, SkipRecord, Usage};
@@ -290,6 +292,11 @@ impl Controls for FakePeer {
         Ok(vec![change()])
     }
 
+    async fn log_level(&self, chore: Option<&str>, wish: Option<Wish>) -> Result<(), ControlError> {
+        self.note(format!("log level {chore:?} {wish:?}"));
+        self.answer(chore.unwrap_or_default())
+    }
+
     async fn unload(&self, chore: &str) -> Result<Vec<Change>, ControlError> {
         self.note(format!("unload {chore}"));
         self.answer(chore)?;
@@ -404,6 +411,14 @@ async fn each_control_reaches_the_peer_and_its_answer_comes_back() {
         (Control::Unload, None, None, true, "unload sender"),
         (Control::Load, None, None, true, "load sender"),
         (Control::GoBack, None, None, true, "go back sender"),
+        (
+            Control::LogLevel(Some(Wish { level: LogLevel::Debug, until })),
+            None,
+            None,
+            false,
+            "log level Some(\"sender\") Some(Wish { level: Debug, until: Some(Timestamp(17)) })",
+        ),
+        (Control::LogLevel(None), None, None, false, "log level Some(\"sender\") None"),
     ];
     for (control, cycle, triggered, changes, asked) in table {
         let changes = if changes { vec![change()] } else { Vec::new() };
@@ -418,8 +433,10 @@ async fn each_control_reaches_the_peer_and_its_answer_comes_back() {
     let mut client = client.act(Actor { by: "alice".into(), note: "a & b\n?".into() });
     assert_eq!(client.reload(false).await.unwrap(), [expected]);
     client.control("../status", Control::Unload, None).await.unwrap();
+    let expected = Controlled { chore: String::new(), ..controlled(Control::LogLevel(None)) };
+    assert_eq!(client.log_level(None).await.unwrap(), [expected]);
     let by = "as alice (a & b\u{fffd}?)";
-    let expected = [by, "reload None false", by, "unload ../status"];
+    let expected = [by, "reload None false", by, "unload ../status", by, "log level None None"];
     assert_eq!(*peer.asked.lock().unwrap(), expected);
     soon(server.shutdown()).await;
 }

@@ -6,7 +6,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::{CycleKeys, Error, Manifest};
-use crate::config::{Chores, Place};
+use crate::config::{Chores, LogLevel, Place};
 use crate::cycle::{Backoff, Interval, Schedule, Start};
 use crate::descriptor::{CycleSpec, Descriptor, SettingKind, SettingSpec};
 use crate::grant::Capability;
@@ -26,6 +26,8 @@ pub struct Resolved {
     /// From the wish to wind down to the end of an instance.
     pub grace: Duration,
     pub backoff: Backoff,
+    /// When `None`, the peer's own.
+    pub log_level: Option<LogLevel>,
     /// What the operator granted. What the chore gets of it, `grant::decide` says.
     pub grants: BTreeSet<Capability>,
 }
@@ -50,6 +52,7 @@ impl fmt::Debug for Resolved {
             .field("memory_bytes_max", &self.memory_bytes_max)
             .field("grace", &self.grace)
             .field("backoff", &self.backoff)
+            .field("log_level", &self.log_level)
             .field("grants", &self.grants)
             .finish()
     }
@@ -127,6 +130,7 @@ impl Manifest {
                 first: self.failure.backoff_first.unwrap_or(failure.backoff_first),
                 interval_multiple_max: multiple,
             },
+            log_level: self.log_level,
             grants: self.grants.clone(),
         })
     }

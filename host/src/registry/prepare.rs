@@ -119,7 +119,7 @@ pub(super) async fn prepare(
         manifest.resolve(descriptor, &options.config).map_err(|errors| refuse(all(&errors)))?;
 
     let seed = |cycle: &str| jitter_seed(options, name, cycle);
-    let Resolved { memory_bytes_max, grace, .. } = resolved;
+    let Resolved { memory_bytes_max, grace, log_level, .. } = resolved;
     let sql = match running {
         Some(running) => running.chore.spec().services.sql.clone(),
         None => Sql::new(options.databases.join(format!("{name}.db"))),
@@ -137,6 +137,7 @@ pub(super) async fn prepare(
         remembered: remembered(options, name, descriptor).await.map_err(refuse)?,
         memory_bytes_max,
         grace,
+        log: options.logs.of(name, log_level),
         services: services(options, sql, &granted),
         on_ended: on_ended(inner, name.clone(), source.pair),
     };

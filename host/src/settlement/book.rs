@@ -33,6 +33,9 @@ const MIGRATIONS: &[&str] = &["
     ) STRICT, WITHOUT ROWID;
 "];
 
+/// How many schemas its file has had: that of a file of the newest.
+pub const SCHEMA: usize = MIGRATIONS.len();
+
 /// Key of the row that counts for nodes without one.
 const NOBODY: &[u8] = &[];
 

@@ -10,11 +10,14 @@ use chore_host::bindings::lifecycle::{RunReason, Tick};
 use chore_host::capability::cycle::{Cycles, Doing, Refusal};
 use chore_host::capability::{self, Contexts, Deadline};
 use chore_host::clock::Timestamp;
+use chore_host::config::LogLevel;
 use chore_host::kademlia::StaticNodes;
 use chore_host::limits::{CHORE_MEMORY_BYTES, GRACE};
+use chore_host::logs::Logs;
 use chore_host::memory::Memory;
 use chore_host::meters::Meters;
 use chore_host::name::ChoreName;
+use chore_host::news::News;
 use chore_host::node_id::{NodeId, NodeUrl};
 use chore_host::orders::Orders;
 use chore_host::package::Digest;
@@ -95,7 +98,15 @@ impl Bare {
         let end = Deadline(deadline + GRACE);
         let wind_down = CancellationToken::new();
         let contexts = Contexts {
-            log: capability::log::Context::default(),
+            log: capability::log::Context::new(
+                Logs::new(LogLevel::Info).of(&self.name, None),
+                capability::log::Listeners {
+                    news: News::new(Timestamp::EPOCH),
+                    chore: self.name.clone(),
+                    cycle: String::new(),
+                    run: 0,
+                },
+            ),
             settings: capability::settings::Context(Arc::new(settings)),
             state: capability::state::Context {
                 chore: self.name.clone(),

@@ -35,7 +35,10 @@ async fn controls_answer_for_what_is_not_there_and_after_the_close() {
     let unknown = handle.pause("order-sendr", None).await.unwrap_err().to_string();
     assert_eq!(unknown, "no chore \"order-sendr\" is in this peer; did you mean \"order-sender\"?");
     let unknown = handle.trigger(SENDER, Some("mian"), false).await.unwrap_err().to_string();
-    assert_eq!(unknown, "chore \"order-sender\" has no cycle \"mian\"; it has main");
+    assert_eq!(
+        unknown,
+        "chore \"order-sender\" has no cycle \"mian\"; it has main: did you mean \"main\"?"
+    );
     let begun = handle.trigger(SENDER, None, false).await.unwrap();
     assert!(matches!(begun, Triggered::Began { .. }), "{begun:?}");
 

@@ -7,9 +7,8 @@ use std::io::Write;
 use tempfile::TempDir;
 use tokio::time::timeout;
 
-use super::super::run::log_to_stderr;
-use super::super::{Error, setup};
-use crate::config::{Config, LogFormat};
+use super::super::{Error, log, setup};
+use crate::config::{Config, Log, LogFormat, LogLevel};
 use crate::control;
 use crate::limits::CLOSE_MARGIN;
 use crate::peer::{Home, Options, Peer};
@@ -19,7 +18,7 @@ use crate::settlement::Manner;
 const SECTIONS: &str = "\n[orders]\n";
 
 /// Lines of the chore and of its runs, and nothing of the peer that does well.
-const LOG_LEVEL: &str = "info";
+const LOG: Log = Log { level: LogLevel::Info, format: LogFormat::Text };
 
 pub(super) struct OwnPeer {
     peer: Peer,
@@ -30,7 +29,7 @@ pub(super) struct OwnPeer {
 
 impl OwnPeer {
     pub async fn start() -> Result<OwnPeer, Error> {
-        log_to_stderr(LOG_LEVEL, LogFormat::Text)?;
+        log::start(LOG, None)?;
         let folder = tempfile::Builder::new().prefix("chore-dev-").tempdir();
         let folder =
             folder.map_err(|source| Error::System { operation: "make a directory", source })?;

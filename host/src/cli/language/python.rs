@@ -13,6 +13,7 @@ use serde::Deserialize;
 use super::super::Error as CliError;
 use super::super::child::{self, ASK_EVERY};
 use super::super::output::Out;
+use super::super::progress::Progress;
 use super::{Compiled, Language};
 use crate::name::{self, ChoreName};
 use crate::package::Digest;
@@ -94,7 +95,10 @@ pub(super) async fn compile(out: &Out, path: &Path) -> Result<Compiled, CliError
     let mut tool = python(&venv, &compiled.folder);
     tool.args(["-c", RUN_TOOL, "--quiet", "--wit-path", "wit", "componentize"]);
     tool.args(["--python-path", ".", MODULE, "--output"]).arg(&part);
-    child::run(tool, INSTALL).await?;
+    let progress = Progress::begin("compiling Python");
+    let ran = child::run(tool, INSTALL).await;
+    drop(progress);
+    ran?;
     fs::rename(&part, &compiled.component).map_err(failed("write", &compiled.component))?;
     fs::write(&made_of, inputs).map_err(failed("write", &made_of))?;
     Ok(compiled)

@@ -50,11 +50,15 @@ fn the_document_has_each_field_of_a_body_and_no_other() {
                 "boolean" => json!(true),
                 _ if schema["format"] == "date-time" => json!("2026-11-25T10:30:07Z"),
                 _ if name == "cycle" => json!("main"),
+                _ if name == "level" => json!("debug"),
                 _ => json!("10m"),
             };
             let mut body = json!({ name.as_str(): value });
             if kind.word() == "interval" {
                 body["interval"] = json!("10m");
+            }
+            if kind.word() == "log-level" {
+                body["level"] = json!("debug");
             }
             let read = Asked::read(kind, body.to_string().as_bytes(), now);
             assert!(read.is_ok(), "{} {body}: {read:?}", kind.word());
@@ -157,8 +161,11 @@ async fn what_the_routes_answer_has_the_fields_of_the_document_and_no_others() {
             if content == "text/event-stream" {
                 continue;
             }
-            let interval = json!({ "interval": "10m" }).to_string();
-            let body = if path.ends_with("/interval") { interval.as_str() } else { "" };
+            let body = match path.rsplit('/').next() {
+                Some("interval") => r#"{"interval":"10m"}"#,
+                Some("log-level") => r#"{"level":"debug"}"#,
+                _ => "",
+            };
             for name in ["sender", "*", "nobody"] {
                 let url = url.replace("{name}", name).to_string();
                 let (status, answered, body) = ask(&peer, method, &url, body).await;

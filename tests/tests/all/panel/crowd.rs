@@ -6,6 +6,7 @@ use std::time::Duration;
 use chore_host::clock::Timestamp;
 use chore_host::control::{Command, Controls};
 use chore_host::cycle::SkipReason;
+use chore_host::log_gate::Wish;
 use chore_host::news::News;
 use chore_host::peer::ControlError;
 use chore_host::record::{Entry, EventRecord, Page, Query, RunRecord, SkipRecord, Usage};
@@ -224,6 +225,10 @@ impl Controls for Crowd {
     }
 
     async fn command(&self, _: Command, _: &str, _: Option<&str>) -> Result<(), ControlError> {
+        Err(ControlError::Stopped)
+    }
+
+    async fn log_level(&self, _: Option<&str>, _: Option<Wish>) -> Result<(), ControlError> {
         Err(ControlError::Stopped)
     }
 

@@ -152,6 +152,8 @@ impl Reader {
             false => command.env("CARGO_TARGET_DIR", target),
         };
         command.env("CARGO_NET_OFFLINE", "true").env("CARGO_TERM_COLOR", "never");
+        // As on the terminal that a reader has.
+        command.env("CHORE_LOG_FORMAT", "text");
         command.current_dir(self.home()).stdin(Stdio::null());
         command
     }
@@ -164,7 +166,10 @@ impl Reader {
             && crate_folder.join("Cargo.toml").exists()
             && !target.exists()
         {
-            std::os::unix::fs::symlink(super::super::authors::target(), target).unwrap();
+            let shared = super::super::authors::target();
+            // It may be the first that builds there.
+            fs::create_dir_all(&shared).unwrap();
+            std::os::unix::fs::symlink(shared, target).unwrap();
         }
     }
 

@@ -5,37 +5,20 @@ use std::io::{Read, stdin};
 use rustix::termios::{LocalModes, OptionalActions, Termios, isatty, tcgetattr, tcsetattr};
 use tokio::sync::mpsc;
 
-use super::super::Error;
+use super::Error;
 
 /// Keys that wait: nobody types faster than they are taken.
 const WAITING: usize = 16;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Key {
-    Trigger,
-    Pause,
-    Quit,
-}
-
-impl Key {
-    fn of(byte: u8) -> Option<Key> {
-        match byte.to_ascii_lowercase() {
-            b't' => Some(Key::Trigger),
-            b'p' => Some(Key::Pause),
-            b'q' => Some(Key::Quit),
-            _ => None,
-        }
-    }
-}
-
 /// The terminal is as it was when this is dropped.
-pub(super) struct Keys {
-    pressed: mpsc::Receiver<Key>,
+pub(super) struct Keys<K> {
+    pressed: mpsc::Receiver<K>,
     before: Option<Termios>,
 }
 
-impl Keys {
-    pub fn read() -> Result<Keys, Error> {
+impl<K: Send + 'static> Keys<K> {
+    /// `known` says what a byte stands for; what it does not know is passed over.
+    pub fn read(known: fn(u8) -> Option<K>) -> Result<Keys<K>, Error> {
         let failed = |err: rustix::io::Errno| Error::System {
             operation: "read keys from the terminal",
             source: err.into(),
@@ -55,7 +38,7 @@ impl Keys {
         // A thread of its own, which ends with the program: a read of a terminal cannot be given up.
         std::thread::spawn(move || {
             let bytes = stdin().lock().bytes().map_while(Result::ok);
-            for key in bytes.filter_map(Key::of) {
+            for key in bytes.filter_map(known) {
                 if press.blocking_send(key).is_err() {
                     return;
                 }
@@ -65,7 +48,7 @@ impl Keys {
     }
 
     /// Waits for ever when there will be none.
-    pub async fn next(&mut self) -> Key {
+    pub async fn next(&mut self) -> K {
         match self.pressed.recv().await {
             Some(key) => key,
             None => std::future::pending().await,
@@ -73,7 +56,7 @@ impl Keys {
     }
 }
 
-impl Drop for Keys {
+impl<K> Drop for Keys<K> {
     fn drop(&mut self) {
         if let Some(before) = &self.before {
             // Nothing can be done about a terminal that is gone.
