@@ -231,7 +231,7 @@ async function anOperatorActs(browser) {
   // A wrong token, in words; the dialog stays.
   await act(page, action("pause", patched), { note: "<i>maintenance</i>", by: "alice", token: "guessed", for: "2h" });
   const wrong = () => text(page, "#ask-error");
-  await until("the refusal is shown", async () => (await wrong()).includes("the token is not one of this peer"));
+  await until("the refusal is shown", async () => (await wrong()).includes("the token is unknown"));
   await picture(page, "dialog");
   await page.type("dialog [name=token]", token);
   await page.click("#ask-yes");

@@ -125,6 +125,9 @@ async fn an_operator_sees_and_does_everything_in_a_browser() {
         .map(|event| (event.what.as_str(), event.chore.as_str(), event.note.as_str()))
         .collect();
     let expected = [
+        // By the script, to see whether the pages notice.
+        ("trigger", SENDER, ""),
+        ("trigger", SENDER, ""),
         ("pause", PATCHED, "<i>maintenance</i>"),
         ("restart", PATCHED, ""),
         ("trigger", PATCHED, ""),
