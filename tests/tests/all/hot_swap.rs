@@ -17,8 +17,9 @@ const REPLACEMENTS: u32 = 10;
 /// At which replacement the peer is killed.
 const KILLED_AT: u32 = 5;
 
-/// Answers slowly enough that each replacement finds the sender in the middle of its work.
-const ANSWER_DELAY: Duration = Duration::from_micros(1_000);
+/// Answers slowly enough that each replacement finds the sender in the middle of its work, also on a
+/// machine that has other things to compile.
+const ANSWER_DELAY: Duration = Duration::from_millis(4);
 
 /// A second is the shortest interval whose runs are all written down.
 const EVERY_SECOND: &str = "[cycles.main]\ninterval = \"1s\"\n";
@@ -89,7 +90,7 @@ async fn the_sender_is_replaced_ten_times_while_orders_settle_and_the_peer_is_ki
     for number in 1..=REPLACEMENTS {
         let before = counts(&home).await.accepted;
         eventually("more orders are archived", || async {
-            counts(&home).await.accepted > before + 500
+            counts(&home).await.accepted > before + 200
         })
         .await;
         let version = format!("1.7.{}", 100 + number);
