@@ -137,9 +137,7 @@ impl Ledger {
     }
 
     pub fn skipped(&self, chore: &str, cycle: &str, skipped: Skipped) {
-        let Skipped { first, last, slots, reason } = skipped;
-        let (chore, cycle) = (chore.to_owned(), cycle.to_owned());
-        self.tell(News::Skipped(SkipRecord { chore, cycle, first, last, slots, reason }));
+        self.tell(News::Skipped(SkipRecord::of(chore, cycle, skipped)));
     }
 
     pub fn event(&self, event: EventRecord) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
-use crate::cycle::SkipReason;
+use crate::cycle::{SkipReason, Skipped};
 use crate::status::{Outcome, json};
 
 /// What one call used.
@@ -66,6 +66,14 @@ pub struct SkipRecord {
     pub last: Timestamp,
     pub slots: u64,
     pub reason: SkipReason,
+}
+
+impl SkipRecord {
+    pub fn of(chore: &str, cycle: &str, skipped: Skipped) -> SkipRecord {
+        let Skipped { first, last, slots, reason } = skipped;
+        let (chore, cycle) = (chore.to_owned(), cycle.to_owned());
+        SkipRecord { chore, cycle, first, last, slots, reason }
+    }
 }
 
 /// What somebody did to a chore, or what became of its files.
@@ -132,6 +140,21 @@ pub struct Query {
     pub events: bool,
     /// At most so many; 0: as many as one answer holds.
     pub limit: u32,
+}
+
+impl Query {
+    /// What `outcome` may be.
+    pub const OUTCOMES: [&str; 9] = [
+        "succeeded",
+        "failed",
+        "trapped",
+        "out-of-memory",
+        "timed-out",
+        "cancelled",
+        "host-failed",
+        "interrupted",
+        "running",
+    ];
 }
 
 /// Entries of the ledger, and where the next ones begin.

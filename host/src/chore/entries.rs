@@ -55,11 +55,7 @@ pub(super) fn ended(spec: &Spec, record: RunRecord, finished: Finished) -> LastR
 
 pub(super) fn skipped(spec: &Spec, cycle: &str, skipped: Skipped) {
     let name = spec.name.as_str();
-    spec.services.news.tell(|| {
-        let Skipped { first, last, slots, reason } = skipped;
-        let (chore, cycle) = (name.to_owned(), cycle.to_owned());
-        Event::Skip(SkipRecord { chore, cycle, first, last, slots, reason })
-    });
+    spec.services.news.tell(|| Event::Skip(SkipRecord::of(name, cycle, skipped)));
     spec.services.ledger.skipped(name, cycle, skipped);
 }
 

@@ -14,19 +14,6 @@ use crate::record::{Entry, Query, RunRecord, SkipRecord};
 /// Entries that are shown unless more are asked for.
 const SHOWN: u32 = 20;
 
-/// How runs end; and "running" for those that have not.
-const OUTCOMES: [&str; 9] = [
-    "succeeded",
-    "failed",
-    "trapped",
-    "out-of-memory",
-    "timed-out",
-    "cancelled",
-    "host-failed",
-    "interrupted",
-    "running",
-];
-
 #[derive(Args)]
 pub(super) struct Asked {
     /// Only this chore
@@ -36,7 +23,7 @@ pub(super) struct Asked {
     cycle: Option<String>,
     /// Only runs that ended so: succeeded, failed, trapped, out-of-memory, timed-out, cancelled,
     /// host-failed, interrupted; or running
-    #[arg(long, value_parser = OUTCOMES, hide_possible_values = true)]
+    #[arg(long, value_parser = Query::OUTCOMES, hide_possible_values = true)]
     outcome: Option<String>,
     /// Only runs, not what was skipped or done
     #[arg(long)]

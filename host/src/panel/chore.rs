@@ -17,19 +17,6 @@ use crate::peer::ControlError;
 use crate::record::{Entry, Query, RunRecord};
 use crate::status::{ChoreDetail, ChoreStatus, CycleStatus, VersionStatus};
 
-/// Every outcome that history can be narrowed to.
-const OUTCOMES: [&str; 9] = [
-    "succeeded",
-    "failed",
-    "trapped",
-    "out-of-memory",
-    "timed-out",
-    "cancelled",
-    "host-failed",
-    "interrupted",
-    "running",
-];
-
 const CAPTION: &str = "Runs, skipped slots and events, the newest first";
 
 /// What is asked after `?`.
@@ -319,7 +306,7 @@ fn history_section(
                     "Outcome"
                     select name="outcome" {
                         (option("", "all", &asked.outcome))
-                        @for word in OUTCOMES { (option(word, word, &asked.outcome)) }
+                        @for word in Query::OUTCOMES { (option(word, word, &asked.outcome)) }
                     }
                 }
                 button type="submit" { "Show" }
