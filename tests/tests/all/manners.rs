@@ -112,6 +112,8 @@ fn shells_take_the_completions_and_man_its_pages() {
 fn on_a_terminal(line: &str, keys: &[(&str, &str)]) -> Option<String> {
     let mut script = Command::new("script");
     script.args(["-qec", line, "/dev/null"]).env_remove("NO_COLOR").env("TERM", "xterm");
+    // Whose shell it is must not matter: `bash` outlives a Ctrl-C that its child handles, `dash` does not.
+    script.env("SHELL", "/bin/sh");
     script.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
     let Ok(mut child) = script.spawn() else {
         eprintln!("left out: no `script` is here");
@@ -158,7 +160,7 @@ fn top_is_a_table_that_follows_and_leaves_the_terminal_as_it_was() {
     let mut peer = Program::run(folder.path());
     peer.is_up();
     let line = format!(
-        "stty cols 120 rows 10; before=$(stty -g); {} --home {} top --every 200ms; \
+        "trap : INT; stty cols 120 rows 10; before=$(stty -g); {} --home {} top --every 200ms; \
          test \"$before\" = \"$(stty -g)\" && echo as it was",
         chore_program().display(),
         folder.path().display()
