@@ -11,7 +11,7 @@ mod entries;
 mod tests;
 
 pub use board::{Board, ControlError, Remembered};
-pub use calls::{OnEnded, Services, Spec};
+pub use calls::{OnEnded, Services, Spec, StopWanted};
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -203,7 +203,7 @@ struct Begun {
     cycle: String,
     run: Run,
     /// As the ledger has it.
-    record: RunRecord,
+    record: Arc<RunRecord>,
 }
 
 impl Actor {
@@ -257,7 +257,7 @@ impl Actor {
     }
 
     /// Tells the ledger of a run that is about to begin, and gives it its number there.
-    fn note(&self, cycle: String, step: Step) -> (String, Step, Option<RunRecord>) {
+    fn note(&self, cycle: String, step: Step) -> (String, Step, Option<Arc<RunRecord>>) {
         let record = match &step {
             Step::Run(run) => {
                 let by = self.board.take_askers(&cycle);
@@ -286,13 +286,17 @@ impl Actor {
                 spec.services.meters.slots_skipped(name, &cycle, reason, slots);
                 entries::skipped(&spec, &cycle, skipped);
             }
+            Step::GaveUp { failures, how } => {
+                let message = self.board.last_message(&cycle);
+                entries::gave_up(&self.current.get(), &cycle, failures, how, &message);
+            }
             // Runs are started, once they are noted. The board answers; what has stopped it knows
             // too.
             Step::Run(_) | Step::Answer { .. } | Step::Stopped => {}
         }
     }
 
-    fn start(&mut self, cycle: String, run: Run, record: RunRecord) {
+    fn start(&mut self, cycle: String, run: Run, record: Arc<RunRecord>) {
         let number = record.run;
         let signals = Signals::default();
         let spec = self.current.get();
@@ -328,7 +332,7 @@ impl Actor {
         let Some(Begun { spec, cycle, run, record }) = self.names.remove(&id) else { return };
         self.running.remove(&cycle);
         let finished = finished.unwrap_or_else(|| entries::broken(record.run, &run));
-        let last = entries::ended(&spec, record, finished);
+        let last = entries::ended(&spec, &record, finished);
         report(&spec, &cycle, run.due, &last);
         (spec.on_ended)(&cycle, &last);
         self.board.ended(&cycle, last);

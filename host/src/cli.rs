@@ -363,6 +363,8 @@ enum Error {
     Stopped(String),
     #[error("close the peer: not done within {}", humantime::format_duration(*.0))]
     CloseTooLong(Duration),
+    #[error("the peer has stopped itself: {0}")]
+    StoppedByCheck(String),
     #[error("{} has no orders: {} does not exist", .home.display(), .path.display())]
     NoOrders { home: PathBuf, path: PathBuf },
     #[error(transparent)]
@@ -440,12 +442,18 @@ fn parse(args: impl Iterator<Item = OsString>) -> Result<Cli, clap::Error> {
     Ok(cli)
 }
 
+/// Of a peer that must not go on: its supervisor should leave it alone.
+const STOPPED_BY_CHECK: u8 = 3;
+
 fn fail(err: &Error) -> u8 {
     let line = format!("error: {}", show::plain(&chain(err)));
     let line = if ink::is_wanted(&io::stderr()) { ink::coloured(&line) } else { line };
     // Nobody is left to tell when this fails too.
     let _ = writeln!(io::stderr(), "{line}");
-    1
+    match err {
+        Error::StoppedByCheck(_) => STOPPED_BY_CHECK,
+        _ => 1,
+    }
 }
 
 async fn dispatch(cli: Cli) -> Result<u8, Error> {

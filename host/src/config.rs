@@ -23,8 +23,8 @@ use self::document::Document;
 pub use self::document::{Error, Place, Problem};
 use crate::limits::{
     ARCHIVE_TTL, BACKOFF_FIRST, BACKOFF_INTERVALS_MAX, CHORE_MEMORY_BYTES, COMPILATIONS_AT_ONCE,
-    FOLDER_SCAN_EVERY, GRACE, LEDGER_KEEP, LEDGER_KEEP_ROWS, PROBATION_RUNS, SETTLED_KEPT,
-    SHUTDOWN_BUDGET,
+    FAILURES_UNTIL_GIVEN_UP, FOLDER_SCAN_EVERY, GRACE, LEDGER_KEEP, LEDGER_KEEP_ROWS,
+    PROBATION_RUNS, SETTLED_KEPT, SHUTDOWN_BUDGET,
 };
 use crate::node_id::NodeUrl;
 use crate::units;
@@ -173,10 +173,13 @@ impl Default for Limits {
     }
 }
 
-/// How failures put off the schedule.
+/// What failures of runs lead to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Failure {
+    pub policy: FailurePolicy,
+    /// In a row, until the last two policies act. At least 1.
+    pub after: u32,
     /// Zero: no back-off.
     #[serde(with = "units::duration")]
     pub backoff_first: Duration,
@@ -186,8 +189,26 @@ pub struct Failure {
 
 impl Default for Failure {
     fn default() -> Failure {
-        Failure { backoff_first: BACKOFF_FIRST, backoff_max_multiple: BACKOFF_INTERVALS_MAX }
+        Failure {
+            policy: FailurePolicy::default(),
+            after: FAILURES_UNTIL_GIVEN_UP,
+            backoff_first: BACKOFF_FIRST,
+            backoff_max_multiple: BACKOFF_INTERVALS_MAX,
+        }
     }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FailurePolicy {
+    /// Goes on as if nothing was.
+    Keep,
+    #[default]
+    BackOff,
+    /// Backs off, then pauses the cycle.
+    Pause,
+    /// Backs off, then stops the peer.
+    StopPeer,
 }
 
 /// What is remembered of runs.

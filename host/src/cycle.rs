@@ -55,7 +55,7 @@ use std::time::Duration;
 pub use self::messages::{Answer, Control, Input, Refusal, Run, RunReason, Step, WaiterId};
 pub use self::report::{Saved, State, Status};
 use self::schedule::Slots;
-pub use self::schedule::{Backoff, Error, Interval, Period, Schedule, Start};
+pub use self::schedule::{Backoff, Error, GiveUp, GiveUpHow, Interval, Period, Schedule, Start};
 pub use self::skip::{SkipReason, Skipped};
 use crate::clock::Timestamp;
 use crate::limits::CYCLE_WAITERS_MAX;
@@ -325,11 +325,7 @@ impl Cycle {
 
     fn control(&mut self, now: Timestamp, control: Control, steps: &mut Vec<Step>) {
         match control {
-            Control::Pause { until } => {
-                let since = self.paused.map_or(now, |pause| pause.since);
-                self.paused = Some(Pause { since, until });
-                self.drop_tick(SkipReason::Paused);
-            }
+            Control::Pause { until } => self.pause(now, until),
             Control::Restart => self.restart(now),
             Control::Trigger { waiter } => {
                 self.trigger(now, Waiter { id: waiter, for_end: false }, steps);
@@ -356,9 +352,12 @@ impl Cycle {
         }
     }
 
+    /// After a pause, failures before it no longer count: somebody has seen to them.
     fn restart(&mut self, now: Timestamp) {
         self.skip_paused(now);
-        self.paused = None;
+        if self.paused.take().is_some() {
+            self.forgive();
+        }
         self.drop_tick(SkipReason::Restarted);
         self.begin_interval(now);
     }
@@ -450,6 +449,7 @@ impl Cycle {
         } else if !rerun && running.winding_down.is_none_or(|why| why.timed_out) {
             self.failures = self.failures.saturating_add(1);
             self.failed_at = Some(now);
+            self.give_up(now, steps);
         }
         if rerun && !succeeded && !self.stopping {
             self.run_again(now, running);
@@ -461,6 +461,24 @@ impl Cycle {
         if self.stopping {
             steps.push(Step::Stopped);
         }
+    }
+
+    /// Once a run has failed.
+    fn give_up(&mut self, now: Timestamp, steps: &mut Vec<Step>) {
+        let Some(GiveUp { after, how }) = self.schedule.give_up else { return };
+        if self.failures < after || self.paused.is_some() && how == GiveUpHow::Pause {
+            return;
+        }
+        if how == GiveUpHow::Pause {
+            self.pause(now, None);
+        }
+        steps.push(Step::GaveUp { failures: self.failures, how });
+    }
+
+    fn pause(&mut self, now: Timestamp, until: Option<Timestamp>) {
+        let since = self.paused.map_or(now, |pause| pause.since);
+        self.paused = Some(Pause { since, until });
+        self.drop_tick(SkipReason::Paused);
     }
 
     /// What was asked of the run that was given up is asked anew.

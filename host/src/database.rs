@@ -167,9 +167,7 @@ impl Database {
 
     fn open_now(path: PathBuf, migrations: &[&str], sync: Sync) -> Result<Database, Error> {
         let mut connection = connect(&path, Access::Write)?;
-        if sync == Sync::Process {
-            file::sync_less(&path, &connection)?;
-        }
+        file::tune(&path, &connection, sync)?;
         file::migrate(&path, &mut connection, migrations)?;
         let work = Arc::new(Work::default());
         let (jobs, waiting) = mpsc::channel(DATABASE_JOBS_WAITING);

@@ -92,7 +92,7 @@ pub struct Counted {
 }
 
 enum News {
-    Began(RunRecord),
+    Began(Arc<RunRecord>),
     Ended(u64, Ended),
     Skipped(SkipRecord),
     Event(EventRecord),
@@ -128,7 +128,7 @@ impl Ledger {
         self.0.as_ref().map_or(0, |inner| inner.next_run.fetch_add(1, Ordering::Relaxed))
     }
 
-    pub fn began(&self, run: RunRecord) {
+    pub fn began(&self, run: Arc<RunRecord>) {
         self.tell(News::Began(run));
     }
 

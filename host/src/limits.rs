@@ -483,6 +483,10 @@ pub const CHORE_MEMORY_BYTES_MAX: u64 = 4096 * MIB as u64;
 /// How long the schedule rests after a first failure, unless the operator says otherwise.
 pub const BACKOFF_FIRST: Duration = Duration::from_secs(10);
 
+/// Failures of a cycle in a row until it pauses itself or stops the peer, where the operator wants
+/// that: a peer that does not answer for a moment is no reason.
+pub const FAILURES_UNTIL_GIVEN_UP: u32 = 3;
+
 /// How many intervals the schedule rests at most after repeated failures: a chore that is mended
 /// runs again within a day if it runs hourly.
 pub const BACKOFF_INTERVALS_MAX: u32 = 16;

@@ -12,8 +12,10 @@ use serde::Deserialize;
 
 pub use self::resolve::{Resolved, ResolvedCycle};
 use crate::config::document::{Document, Key, Kind, Otherwise, Section, interval};
-use crate::config::keys::{BACKOFF_FIRST, BACKOFF_MAX_MULTIPLE, GRACE, LOG_LEVELS, MEMORY};
-use crate::config::{self, LogLevel, Place, Problem};
+use crate::config::keys::{
+    BACKOFF_FIRST, BACKOFF_MAX_MULTIPLE, FAILURE_AFTER, FAILURE_POLICY, GRACE, LOG_LEVELS, MEMORY,
+};
+use crate::config::{self, FailurePolicy, LogLevel, Place, Problem};
 use crate::cycle::{Interval, Start};
 use crate::grant::Capability;
 use crate::limits::{CONFIG_BYTES_MAX, CYCLE_INTERVAL_MAX, RUN_TIMEOUT_MAX};
@@ -74,7 +76,7 @@ pub const SECTIONS: &[Section] = &[
         name: "failure",
         help: "What happens after failures. The defaults are those in the peer's [chores.failure].",
         decides: false,
-        keys: &[BACKOFF_FIRST, BACKOFF_MAX_MULTIPLE],
+        keys: &[FAILURE_POLICY, FAILURE_AFTER, BACKOFF_FIRST, BACKOFF_MAX_MULTIPLE],
     },
     Section {
         name: "log",
@@ -152,6 +154,8 @@ struct LimitKeys {
 /// When `None`, the peer's default holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct FailureKeys {
+    policy: Option<FailurePolicy>,
+    after: Option<u32>,
     backoff_first: Option<Duration>,
     backoff_max_multiple: Option<u32>,
 }
@@ -199,6 +203,8 @@ struct LimitsFile {
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 struct FailureFile {
+    policy: Option<FailurePolicy>,
+    after: Option<u32>,
     backoff_first: Option<Span>,
     backoff_max_multiple: Option<u32>,
 }
@@ -278,6 +284,8 @@ impl Manifest {
                 grace: file.limits.grace.map(|span| span.0),
             },
             failure: FailureKeys {
+                policy: file.failure.policy,
+                after: file.failure.after,
                 backoff_first: file.failure.backoff_first.map(|span| span.0),
                 backoff_max_multiple: file.failure.backoff_max_multiple,
             },

@@ -19,6 +19,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 use tracing::{info, warn};
 
+use crate::chore::StopWanted;
 use crate::clock::Timestamp;
 use crate::config::{self, Config};
 use crate::cycle::{Control, Interval};
@@ -118,6 +119,7 @@ struct Shared {
     ledger: Ledger,
     logs: Logs,
     news: News,
+    stop_wanted: StopWanted,
     orders: Option<Orders>,
     settlement: Option<Settlement>,
     intake: Option<Intake>,
@@ -170,9 +172,8 @@ impl Peer {
         // Nobody should wait for a chore that compiles.
         server.iter().for_each(|server| server.serve());
 
-        let meters = Meters::new();
-        let news = News::new(started);
-        let logs = Logs::new(config.log.level);
+        let (meters, news) = (Meters::new(), News::new(started));
+        let (logs, stop_wanted) = (Logs::new(config.log.level), StopWanted::new(None));
         let registry = Registry::start(registry::Options {
             directory: home.root().join(&config.chores.directory),
             databases: home.databases(),
@@ -185,6 +186,7 @@ impl Peer {
             ledger: ledger.clone(),
             news: news.clone(),
             logs: logs.clone(),
+            stop_wanted: stop_wanted.clone(),
             orders: orders.clone(),
             kademlia,
             transport: transport.clone(),
@@ -197,6 +199,7 @@ impl Peer {
             ledger,
             logs,
             news,
+            stop_wanted,
             orders,
             settlement,
             intake,
@@ -534,6 +537,17 @@ impl Handle {
         let event = EventRecord { at, by, what, chore, cycle, note };
         self.shared.news.tell(|| Event::Control(event.clone()));
         self.shared.ledger.event(event);
+    }
+
+    /// Answers when the peer must not go on, with why: a chore whose failure policy says so has
+    /// failed. Whoever runs the peer then closes it.
+    pub async fn stop_wanted(&self) -> String {
+        let mut wanted = self.shared.stop_wanted.subscribe();
+        match wanted.wait_for(Option::is_some).await {
+            Ok(why) => why.clone().unwrap_or_default(),
+            // Not while this handle is there.
+            Err(_) => std::future::pending().await,
+        }
     }
 
     /// What happens from here on.

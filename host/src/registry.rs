@@ -27,7 +27,7 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
 
 use crate::bindings::lifecycle::CloseReason;
-use crate::chore::{self, Board, Chore};
+use crate::chore::{self, Board, Chore, StopWanted};
 use crate::components::{self, Components};
 use crate::config::Chores;
 use crate::error::chain;
@@ -104,6 +104,7 @@ pub struct Options {
     pub ledger: Ledger,
     pub news: News,
     pub logs: Logs,
+    pub stop_wanted: StopWanted,
     /// `None` where the peer keeps no orders.
     pub orders: Option<Orders>,
     pub kademlia: Arc<dyn Kademlia>,

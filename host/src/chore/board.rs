@@ -12,10 +12,11 @@ use std::sync::{Mutex, MutexGuard, TryLockError};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, oneshot};
 
-use crate::chore::Spec;
+use crate::chore::{Spec, entries};
 use crate::clock::Timestamp;
 use crate::cycle::{
-    Answer, Control, Cycle, Input, Period, Saved, Schedule, State, Status, Step, WaiterId,
+    Answer, Control, Cycle, GiveUpHow, Input, Period, Saved, Schedule, State, Status, Step,
+    WaiterId,
 };
 use crate::limits::{CYCLES_MAX, SCHEDULE_SAVE_EVERY};
 use crate::name::{did_you_mean, nearest};
@@ -172,6 +173,12 @@ impl Board {
     pub(super) fn stopped(&self) -> bool {
         let inner = self.lock();
         inner.stopping && inner.cycles.values().all(|entry| entry.stopped)
+    }
+
+    /// What its last run said.
+    pub(super) fn last_message(&self, cycle: &str) -> String {
+        let inner = self.lock();
+        inner.cycles.get(cycle).map(|entry| entry.last_message().to_owned()).unwrap_or_default()
     }
 
     /// Who triggered the run that begins now.
@@ -358,6 +365,14 @@ impl Inner {
                     let _ = waiter.send(triggered(answer, entry.last.as_ref()));
                 }
                 Step::Stopped => entry.stopped = true,
+                Step::GaveUp { failures, how } => {
+                    if how == GiveUpHow::Pause {
+                        let note = entries::given_up(failures, entry.last_message());
+                        entry.pause = Actor { by: entries::BY_POLICY.into(), note };
+                        self.urgent = true;
+                    }
+                    self.steps.push((name.to_owned(), Step::GaveUp { failures, how }));
+                }
                 step => {
                     // Of a slow cycle each run is counted, whatever happens next.
                     let slow = |period: Period| period.get() >= SCHEDULE_SAVE_EVERY;
@@ -379,6 +394,10 @@ fn triggered(answer: Answer, last: Option<&LastRun>) -> Triggered {
 }
 
 impl Entry {
+    fn last_message(&self) -> &str {
+        self.last.as_ref().map_or("", |last| last.outcome.message())
+    }
+
     fn remembered(&self) -> Remembered {
         let (saved, last, pause) = (self.cycle.saved(), self.last.clone(), self.pause.clone());
         Remembered { saved, last, pause }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, warn};
@@ -55,6 +56,9 @@ pub struct Spec {
     pub on_ended: OnEnded,
 }
 
+/// Why the peer must not go on, once a chore that is a check has failed.
+pub type StopWanted = watch::Sender<Option<String>>;
+
 /// See [`Spec::on_ended`].
 pub type OnEnded = Arc<dyn Fn(&str, &LastRun) + Send + Sync>;
 
@@ -66,6 +70,7 @@ pub struct Services {
     pub meters: Meters,
     pub ledger: Ledger,
     pub news: News,
+    pub stop_wanted: StopWanted,
     pub orders: Option<Orders>,
     pub kademlia: Option<Arc<dyn Kademlia>>,
     pub transport: Option<Transport>,

@@ -21,6 +21,7 @@ Exit codes:
   0    done, and all is well
   1    failed, or what was asked for is not well: the run failed, the file was refused
   2    the command line is not understood
+  3    the peer stopped itself, because a chore with the failure policy stop-peer has failed
   130  ended by SIGINT or SIGTERM where that is no regular end
 
 With --json, each line of standard output is JSON; errors are text on standard error.";

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::task::AbortOnDropHandle;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::{Error, log};
 use crate::config::{self, Config};
@@ -77,11 +77,9 @@ pub(super) async fn run(home: Home) -> Result<u8, Error> {
     supervisor.ready(&summary(&status));
     let telling = tokio::spawn(tell(supervisor.clone(), peer.handle()));
     let telling = AbortOnDropHandle::new(telling);
-    let signal = stop.signal().await;
+    let end = until_the_end(&peer, &mut stop).await;
     drop(telling);
     supervisor.stopping("closing", peer.shutdown_budget().saturating_add(CLOSE_MARGIN));
-    let budget = humantime::format_duration(peer.shutdown_budget()).to_string();
-    info!(signal, budget, "closing; a second signal ends it at once");
     let closed = close(peer, &mut stop).await;
     if let Some(tcp) = tcp {
         tcp.shutdown().await;
@@ -92,7 +90,23 @@ pub(super) async fn run(home: Home) -> Result<u8, Error> {
     }
     closed?;
     info!("closed");
-    Ok(0)
+    end.map(|()| 0)
+}
+
+/// Says in the log why the peer is to close. An error is the peer's own wish.
+async fn until_the_end(peer: &Peer, stop: &mut Stop) -> Result<(), Error> {
+    let budget = humantime::format_duration(peer.shutdown_budget()).to_string();
+    let handle = peer.handle();
+    tokio::select! {
+        signal = stop.signal() => {
+            info!(signal, budget, "closing; a second signal ends it at once");
+            Ok(())
+        }
+        why = handle.stop_wanted() => {
+            error!(budget, "closing: {why}");
+            Err(Error::StoppedByCheck(why))
+        }
+    }
 }
 
 /// The API over TCP, if the config has it.

@@ -13,6 +13,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
 
 pub const LOG_LEVELS: &[&str] = &["off", "error", "warn", "info", "debug", "trace"];
+pub const FAILURE_POLICIES: &[&str] = &["keep", "back-off", "pause", "stop-peer"];
 pub const LOG_FORMATS: &[&str] = &["auto", "text", "json"];
 
 /// What every chore gets unless its own file says otherwise; `NAME.toml` has the same keys.
@@ -27,6 +28,20 @@ pub const GRACE: Key = Key {
     kind: Kind::Duration { min: Duration::ZERO, max: GRACE_MAX },
     otherwise: Otherwise::Is("\"10s\""),
     help: "How long a call that was asked to wind down has before it is ended.",
+};
+pub const FAILURE_POLICY: Key = Key {
+    name: "policy",
+    kind: Kind::OneOf(FAILURE_POLICIES),
+    otherwise: Otherwise::Is("\"back-off\""),
+    help: "What happens after a failure: \"keep\" the schedule, \"back-off\" from it, \"pause\" the \
+           cycle after so many failures as `after` says until `chore restart`, or \"stop-peer\", for \
+           a check without which the peer must not go on. The last two back off before.",
+};
+pub const FAILURE_AFTER: Key = Key {
+    name: "after",
+    kind: Kind::Integer { min: 1, max: 1_000_000 },
+    otherwise: Otherwise::Is("3"),
+    help: "Failures of a cycle in a row until \"pause\" or \"stop-peer\".",
 };
 pub const BACKOFF_FIRST: Key = Key {
     name: "backoff-first",
@@ -159,7 +174,7 @@ pub const SECTIONS: &[Section] = &[
         name: "chores.failure",
         help: "What happens after failures, unless a chore's own NAME.toml says otherwise.",
         decides: false,
-        keys: &[BACKOFF_FIRST, BACKOFF_MAX_MULTIPLE],
+        keys: &[FAILURE_POLICY, FAILURE_AFTER, BACKOFF_FIRST, BACKOFF_MAX_MULTIPLE],
     },
     Section {
         name: "ledger",

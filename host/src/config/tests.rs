@@ -51,6 +51,8 @@ fn every_key_is_read() {
         scan-interval = "5s"
         probation-runs = 0
         limits = { memory = "32MiB", grace = "0s" }
+        failure.policy = "stop-peer"
+        failure.after = 1
         failure.backoff-first = "0s"
         failure.backoff-max-multiple = 0
         [traces]
@@ -86,7 +88,12 @@ fn every_key_is_read() {
             scan_interval: Duration::from_secs(5),
             probation_runs: 0,
             limits: Limits { memory: 32 << 20, grace: Duration::ZERO },
-            failure: Failure { backoff_first: Duration::ZERO, backoff_max_multiple: 0 },
+            failure: Failure {
+                policy: FailurePolicy::StopPeer,
+                after: 1,
+                backoff_first: Duration::ZERO,
+                backoff_max_multiple: 0,
+            },
         },
         ledger: Ledger { keep: Duration::from_secs(86400), keep_runs: 7 },
         control: Control {

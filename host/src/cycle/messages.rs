@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::schedule::{Interval, Schedule};
+use super::schedule::{GiveUpHow, Interval, Schedule};
 use super::skip::Skipped;
 use crate::clock::Timestamp;
 
@@ -30,7 +30,8 @@ pub enum Control {
     /// No more ticks, and drops the one that waits. A run in progress goes on. It ends by
     /// [`Control::Restart`], or as if by one at `until`.
     Pause { until: Option<Timestamp> },
-    /// Ends a pause and begins a full interval, also when there was no pause. No run at once.
+    /// Ends a pause, and forgives the failures before it; begins a full interval, also when there
+    /// was no pause. No run at once.
     Restart,
     /// Run now. Answered when the run begins.
     Trigger { waiter: WaiterId },
@@ -113,6 +114,12 @@ pub enum Step {
     Answer {
         waiter: WaiterId,
         answer: Answer,
+    },
+    /// Tell people: so many runs in a row have failed. A pause has begun already, and is told once;
+    /// that the peer is to stop is told at each failure until it does.
+    GaveUp {
+        failures: u32,
+        how: GiveUpHow,
     },
     /// Take down that these slots have no run. Told once.
     Skipped(Skipped),

@@ -161,6 +161,22 @@ impl Backoff {
     }
 }
 
+/// What happens when runs fail again and again, besides back-off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GiveUp {
+    /// After so many failures in a row, and each further one. Zero is as one.
+    pub after: u32,
+    pub how: GiveUpHow,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GiveUpHow {
+    /// The cycle pauses itself.
+    Pause,
+    /// The peer must not go on: for a check.
+    StopPeer,
+}
+
 /// Everything that decides when a cycle runs. Any values are safe: durations are cut to what the
 /// clock can express, and jitter to what fits between two slots.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -175,6 +191,8 @@ pub struct Schedule {
     /// one peer always computes the same slots.
     pub jitter_seed: u64,
     pub backoff: Backoff,
+    /// When `None`, it never gives up.
+    pub give_up: Option<GiveUp>,
     /// How long a run may take to wind down before it is interrupted.
     pub grace: Duration,
 }

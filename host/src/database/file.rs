@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
-use super::Error;
+use super::{Error, Sync};
 use crate::limits::{
     DATABASE_BUSY_TIMEOUT, DATABASE_LOG_BYTES_KEPT, DATABASE_STATEMENTS_CACHED,
     DATABASE_WRITER_CACHE_KIB,
@@ -59,11 +59,17 @@ pub(crate) fn connect(path: &Path, access: Access) -> Result<Connection, Error> 
     Ok(connection)
 }
 
-/// Commits of this connection survive the end of the process at any point; a power cut may take the
-/// last of them, and leaves the file whole.
-pub(super) fn sync_less(path: &Path, connection: &Connection) -> Result<(), Error> {
-    let less = connection.pragma_update(None, "synchronous", "NORMAL");
-    less.map_err(|source| failed(path, source))
+/// For the peer's own tables, whose statements are known to be small: what one of them would undo if
+/// it failed is kept in memory, not in a file, which would be written more often than the database.
+pub(super) fn tune(path: &Path, connection: &Connection, sync: Sync) -> Result<(), Error> {
+    let tune = || {
+        connection.pragma_update(None, "temp_store", "MEMORY")?;
+        match sync {
+            Sync::Full => Ok(()),
+            Sync::Process => connection.pragma_update(None, "synchronous", "NORMAL"),
+        }
+    };
+    tune().map_err(|source| failed(path, source))
 }
 
 fn failed(path: &Path, source: rusqlite::Error) -> Error {

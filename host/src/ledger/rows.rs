@@ -2,6 +2,7 @@
 //! deletes in small steps, in the commit that adds.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use rusqlite::{Connection, params};
 
@@ -95,7 +96,7 @@ pub(super) fn write(
     keep: Keep,
     now: Timestamp,
 ) -> rusqlite::Result<()> {
-    let mut began: HashMap<u64, RunRecord> = HashMap::new();
+    let mut began: HashMap<u64, Arc<RunRecord>> = HashMap::new();
     for news in news {
         match news {
             News::Began(run) => {

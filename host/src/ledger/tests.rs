@@ -25,7 +25,7 @@ impl Home {
 /// Tells the ledger of a run that begins now.
 fn begin(ledger: &Ledger, chore: &str, cycle: &str, started: Timestamp) -> u64 {
     let run = ledger.next_run();
-    ledger.began(RunRecord {
+    ledger.began(Arc::new(RunRecord {
         run,
         chore: chore.into(),
         cycle: cycle.into(),
@@ -44,7 +44,7 @@ fn begin(ledger: &Ledger, chore: &str, cycle: &str, started: Timestamp) -> u64 {
         log: vec![],
         log_lines: 0,
         backtrace: vec![],
-    });
+    }));
     run
 }
 

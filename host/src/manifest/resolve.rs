@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
-use super::{CycleKeys, Error, Manifest};
-use crate::config::{Chores, LogLevel, Place};
-use crate::cycle::{Backoff, Interval, Schedule, Start};
+use super::{CycleKeys, Error, FailureKeys, Manifest};
+use crate::config::{Chores, Failure, FailurePolicy, LogLevel, Place};
+use crate::cycle::{Backoff, GiveUp, GiveUpHow, Interval, Schedule, Start};
 use crate::descriptor::{CycleSpec, Descriptor, SettingKind, SettingSpec};
 use crate::grant::Capability;
 use crate::limits::{CYCLE_INTERVAL_MIN, RUN_TIMEOUT_MAX};
@@ -26,6 +26,8 @@ pub struct Resolved {
     /// From the wish to wind down to the end of an instance.
     pub grace: Duration,
     pub backoff: Backoff,
+    /// When `None`, it never gives up.
+    pub give_up: Option<GiveUp>,
     /// When `None`, the peer's own.
     pub log_level: Option<LogLevel>,
     /// What the operator granted. What the chore gets of it, `grant::decide` says.
@@ -52,6 +54,7 @@ impl fmt::Debug for Resolved {
             .field("memory_bytes_max", &self.memory_bytes_max)
             .field("grace", &self.grace)
             .field("backoff", &self.backoff)
+            .field("give_up", &self.give_up)
             .field("log_level", &self.log_level)
             .field("grants", &self.grants)
             .finish()
@@ -87,6 +90,7 @@ impl Resolved {
             jitter_max: cycle.jitter_max,
             jitter_seed,
             backoff: self.backoff,
+            give_up: self.give_up,
             grace: self.grace,
         }
     }
@@ -119,17 +123,14 @@ impl Manifest {
             return Err(errors);
         }
         let memory = self.limits.memory.unwrap_or(defaults.limits.memory);
-        let failure = &defaults.failure;
-        let multiple = self.failure.backoff_max_multiple.unwrap_or(failure.backoff_max_multiple);
+        let (backoff, give_up) = self.failure.over(&defaults.failure);
         Ok(Resolved {
             cycles,
             settings,
             memory_bytes_max: usize::try_from(memory).unwrap_or(usize::MAX),
             grace: self.limits.grace.unwrap_or(defaults.limits.grace),
-            backoff: Backoff {
-                first: self.failure.backoff_first.unwrap_or(failure.backoff_first),
-                interval_multiple_max: multiple,
-            },
+            backoff,
+            give_up,
             log_level: self.log_level,
             grants: self.grants.clone(),
         })
@@ -203,6 +204,25 @@ impl Manifest {
             (Some((place, text)), _) => {
                 spec.kind.check(text).map(Some).map_err(|why| wrong(place.clone(), why))
             }
+        }
+    }
+}
+
+impl FailureKeys {
+    fn over(self, defaults: &Failure) -> (Backoff, Option<GiveUp>) {
+        let after = self.after.unwrap_or(defaults.after);
+        let backoff = Backoff {
+            first: self.backoff_first.unwrap_or(defaults.backoff_first),
+            interval_multiple_max: self
+                .backoff_max_multiple
+                .unwrap_or(defaults.backoff_max_multiple),
+        };
+        let never = Backoff { first: Duration::ZERO, interval_multiple_max: 0 };
+        match self.policy.unwrap_or(defaults.policy) {
+            FailurePolicy::Keep => (never, None),
+            FailurePolicy::BackOff => (backoff, None),
+            FailurePolicy::Pause => (backoff, Some(GiveUp { after, how: GiveUpHow::Pause })),
+            FailurePolicy::StopPeer => (backoff, Some(GiveUp { after, how: GiveUpHow::StopPeer })),
         }
     }
 }

@@ -4,7 +4,7 @@
 
 use super::*;
 use crate::config::Chores;
-use crate::cycle::Backoff;
+use crate::cycle::{Backoff, GiveUp, GiveUpHow};
 use crate::descriptor::{CycleSpec, Descriptor, SettingKind, SettingSpec};
 use crate::name::ChoreName;
 
@@ -25,6 +25,8 @@ memory = "128MiB"
 grace = "20s"
 
 [failure]
+policy = "pause"
+after = 5
 backoff-first = "1s"
 backoff-max-multiple = 4
 
@@ -97,6 +99,7 @@ fn what_the_operator_writes_comes_first() {
     assert_eq!(found.grace, Duration::from_secs(20));
     let backoff = Backoff { first: Duration::from_secs(1), interval_multiple_max: 4 };
     assert_eq!(found.backoff, backoff);
+    assert_eq!(found.give_up, Some(GiveUp { after: 5, how: GiveUpHow::Pause }));
     let grants = [Capability::Orders, Capability::Kademlia, Capability::Transport];
     assert_eq!(found.grants, BTreeSet::from(grants));
     let settings: Vec<_> = found.settings.iter().map(|(k, v)| format!("{k}={v}")).collect();
@@ -110,6 +113,22 @@ fn what_the_operator_writes_comes_first() {
         "token=hunter2",
     ];
     assert_eq!(settings, expected);
+}
+
+#[test]
+fn a_failure_policy_is_back_off_and_what_comes_after_it() {
+    let first = |seconds| Duration::from_secs(seconds);
+    for (policy, wanted) in [
+        ("", (first(10), None)),
+        ("keep", (first(0), None)),
+        ("back-off", (first(10), None)),
+        ("pause", (first(10), Some(GiveUp { after: 3, how: GiveUpHow::Pause }))),
+        ("stop-peer", (first(10), Some(GiveUp { after: 3, how: GiveUpHow::StopPeer }))),
+    ] {
+        let line = if policy.is_empty() { "" } else { &format!("failure.policy = \"{policy}\"") };
+        let found = resolve(&format!("settings.token = 7\n{line}")).unwrap();
+        assert_eq!((found.backoff.first, found.give_up), wanted, "{policy:?}");
+    }
 }
 
 #[test]
@@ -201,6 +220,8 @@ fn a_wrong_file_is_explained() {
             "must be a number from 0 to 1000000: this is outside",
         ),
         ("[failure]\nbackoff_first = \"1s\"", "did you mean \"backoff-first\"?"),
+        ("[failure]\npolicy = \"stop\"", "one of \"keep\", \"back-off\", \"pause\", \"stop-peer\""),
+        ("[failure]\nafter = 0", "1 to 1000000"),
         ("[settings]\nlist = [1]", "settings.list must be a text, a number, true or false"),
         ("[settings]\nlist.a = 1", "settings.list must be a text"),
         ("[settings]\nday = 2020-01-01", "write a date as a text, in quotes"),

@@ -200,6 +200,7 @@ fn services(options: &Options, sql: Sql, granted: &BTreeSet<Capability>) -> Serv
         meters: options.meters.clone(),
         ledger: options.ledger.clone(),
         news: options.news.clone(),
+        stop_wanted: options.stop_wanted.clone(),
         orders: options.orders.clone().filter(|_| has(Capability::Orders)),
         kademlia: has(Capability::Kademlia).then(|| options.kademlia.clone()),
         transport: has(Capability::Transport).then(|| options.transport.clone()),

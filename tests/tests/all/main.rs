@@ -9,6 +9,7 @@ mod cache;
 mod contract;
 mod controls;
 mod doctor;
+mod failure_policy;
 mod faults;
 mod folder;
 mod guests;

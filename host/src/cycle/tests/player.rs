@@ -35,6 +35,7 @@ pub fn every(interval: &str) -> Schedule {
         jitter_max: Duration::ZERO,
         jitter_seed: 1,
         backoff: Backoff { first: Duration::ZERO, interval_multiple_max: 0 },
+        give_up: None,
         grace: Duration::from_secs(2),
     }
 }
@@ -54,6 +55,10 @@ impl Schedule {
 
     pub fn backoff(self, first: &str, interval_multiple_max: u32) -> Schedule {
         Schedule { backoff: Backoff { first: duration(first), interval_multiple_max }, ..self }
+    }
+
+    pub fn give_up(self, after: u32, how: GiveUpHow) -> Schedule {
+        Schedule { give_up: Some(GiveUp { after, how }), ..self }
     }
 }
 
@@ -175,6 +180,10 @@ pub fn write_step(step: &Step, now: Timestamp) -> String {
         Step::Interrupt => "interrupt".to_owned(),
         Step::Stopped => "stopped".to_owned(),
         Step::Skipped(skipped) => write_skipped(skipped),
+        Step::GaveUp { failures, how: GiveUpHow::Pause } => format!("paused after {failures}"),
+        Step::GaveUp { failures, how: GiveUpHow::StopPeer } => {
+            format!("stop peer after {failures}")
+        }
         Step::Answer { waiter: WaiterId(waiter), answer } => match answer {
             Answer::Began { iteration } => format!("{waiter} began {iteration}"),
             Answer::Ended { iteration, succeeded: true } => format!("{waiter} ok {iteration}"),

@@ -79,6 +79,11 @@ impl Witness {
                 assert!(self.running.is_some() && self.wound_down && !self.interrupted);
                 self.interrupted = true;
             }
+            Step::GaveUp { failures, how } => {
+                assert!(ended.is_some() && failures > 0);
+                // A pause begins by itself.
+                self.may_tick &= how == GiveUpHow::StopPeer;
+            }
             Step::Stopped => {
                 assert!(self.stopping && self.running.is_none() && self.open.is_empty());
                 self.stopped = true;
@@ -114,15 +119,21 @@ fn schedule() -> impl Strategy<Value = Schedule> {
     let interval = prop_oneof![Just("1ms"), Just("20ms"), Just("1h"), Just("off"), Just("10years")];
     let start = prop_oneof![Just(Start::Now), Just(Start::Delay), Just(Start::Resume)];
     let durations = [(); 4].map(|()| hostile_duration());
-    (interval, start, durations, any::<u64>(), prop_oneof![0..4_u32, any::<u32>()]).prop_map(
-        |(interval, start, [timeout, grace, jitter_max, first], jitter_seed, multiple)| Schedule {
-            timeout,
-            start,
-            jitter_max,
-            jitter_seed,
-            backoff: Backoff { first, interval_multiple_max: multiple },
-            grace,
-            ..every(interval)
+    let number = prop_oneof![0..4_u32, any::<u32>()];
+    let how = prop_oneof![Just(GiveUpHow::Pause), Just(GiveUpHow::StopPeer)];
+    let give_up = prop::option::of((number.clone(), how));
+    (interval, start, durations, any::<u64>(), number, give_up).prop_map(
+        |(interval, start, [timeout, grace, jitter_max, first], jitter_seed, multiple, give_up)| {
+            Schedule {
+                timeout,
+                start,
+                jitter_max,
+                jitter_seed,
+                backoff: Backoff { first, interval_multiple_max: multiple },
+                give_up: give_up.map(|(after, how)| GiveUp { after, how }),
+                grace,
+                ..every(interval)
+            }
         },
     )
 }

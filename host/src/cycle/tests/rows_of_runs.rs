@@ -404,6 +404,59 @@ fn stop_ends_a_held_cycle() {
     );
 }
 
+// Giving up.
+
+#[test]
+fn a_cycle_that_fails_again_and_again_pauses_itself_once() {
+    check(
+        every("10s").give_up(2, GiveUpHow::Pause),
+        "0s  | time      | run 1 start
+         1s  | fail      |
+         10s | time      | run 2 interval
+         11s | ok        |                | 20s
+         20s | time      | run 3 interval
+         21s | fail      |
+         30s | time      | run 4 interval
+         31s | wait 1    |
+         32s | fail      | paused after 2, run 5 trigger due 31s
+         33s | fail      | 1 fail 5       | -
+         50s | trigger 2 | run 6 trigger, 2 began 6
+         51s | fail      |                | -
+         60s | restart   |                | 1m10s
+         70s | time      | run 7 interval
+         71s | fail      |                | 1m20s
+         80s | time      | run 8 interval
+         81s | fail      | paused after 2 | -",
+    );
+}
+
+#[test]
+fn a_check_that_fails_stops_the_peer_and_says_so_until_it_does() {
+    check(
+        every("10s").give_up(0, GiveUpHow::StopPeer),
+        "0s  | time | run 1 start
+         1s  | fail | stop peer after 1 | 10s
+         10s | time | run 2 interval
+         11s | fail | stop peer after 2 | 20s",
+    );
+}
+
+#[test]
+fn who_is_not_to_blame_is_not_given_up() {
+    check(
+        every("10s").give_up(1, GiveUpHow::Pause),
+        "0s  | time    | run 1 start
+         1s  | cancel  | wind down
+         2s  | fail    |                | 10s
+         10s | time    | run 2 interval
+         11s | hold    | wind down
+         12s | rerun   |                | -
+         13s | release | run 3 interval due 12s
+         16s | time    | wind down
+         17s | fail    | paused after 1 | -",
+    );
+}
+
 // Status.
 
 #[test]
