@@ -1,5 +1,5 @@
-//! The house rules as a test: floors, first lines, lengths, purity of floor 0, and a test for every
-//! guest. It knows no rule of Rust, only how formatted Rust looks.
+//! The house rules as a test: floors, first lines, lengths, purity of floor 0, no unsafe code, and a
+//! test for every guest. It knows no rule of Rust, only how formatted Rust looks.
 //!
 //! Each rule is a function from text to complaints, tried on small bad examples, and then on this
 //! workspace.
@@ -66,6 +66,7 @@ fn check(root: &Path) -> Vec<String> {
     for source in &sources {
         complaints.extend(rules::begins_with_its_purpose(source));
         complaints.extend(rules::is_short(source));
+        complaints.extend(rules::is_safe(source));
         complaints.extend(rules::functions_are_short(source));
     }
     complaints.extend(rules::guests_are_tested(&guests(root), &sources));

@@ -1,5 +1,6 @@
 //! The program `chore`, run as an operator runs it. It ends with the test.
 
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -29,6 +30,8 @@ impl Program {
         command.arg("--home").arg(home).arg("run");
         command.envs(variables.iter().copied());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(file);
+        // Where a core file would go.
+        command.current_dir(home);
         Program { child: command.spawn().expect("chore runs"), log }
     }
 
@@ -72,6 +75,18 @@ impl Program {
     pub fn kill(mut self) {
         self.child.kill().expect("a child");
         self.child.wait().expect("a child");
+    }
+
+    /// As a bug does: SIGABRT, with the shell's limit on core files lifted. Whether one was left.
+    pub fn crash(mut self) -> bool {
+        let pid = self.child.id().to_string();
+        let lifted = Command::new("prlimit").args(["--core=unlimited", "--pid", &pid]).status();
+        if !lifted.is_ok_and(|status| status.success()) {
+            eprintln!("the limit on core files could not be lifted");
+        }
+        let sent = Command::new("kill").args(["-ABRT", &pid]).status().expect("kill runs");
+        assert!(sent.success());
+        self.child.wait().expect("a child").core_dumped()
     }
 
     /// Asks it to stop with SIGTERM, and waits for its end.

@@ -24,6 +24,9 @@ use crate::traces::Traces;
 /// As a shell reports a program that a signal ended.
 const INTERRUPTED: i32 = 130;
 
+/// With the value "1", a crash leaves a core file, if the system keeps them.
+const CORE_FILES: &str = "CHORE_CORE_FILES";
+
 /// How often the supervisor is told how the peer is, if it does not want to know more often.
 const STATUS_EVERY: Duration = Duration::from_secs(30);
 
@@ -31,6 +34,7 @@ pub(super) async fn run(home: Home) -> Result<u8, Error> {
     if !home.config().exists() || !home.identity().exists() {
         return Err(Error::NotSetUp(home.root().into()));
     }
+    keep_memory_private()?;
     let path = home.config();
     let config = Config::parse(&read(&path)?, &path.display().to_string())?;
     let (traces, spans) = Traces::start(&config.traces)?.unzip();
@@ -107,6 +111,19 @@ async fn until_the_end(peer: &Peer, stop: &mut Stop) -> Result<(), Error> {
             Err(Error::StoppedByCheck(why))
         }
     }
+}
+
+/// Its memory has the node's key and the settings of chores, which belong in no core file, nor to
+/// another process of the same user. Whoever looks for a crash of the peer can have it otherwise.
+fn keep_memory_private() -> Result<(), Error> {
+    #[cfg(target_os = "linux")]
+    if std::env::var_os(CORE_FILES).is_none_or(|wish| wish != "1") {
+        use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+        let operation = "keep this process's memory private";
+        set_dumpable_behavior(DumpableBehavior::NotDumpable)
+            .map_err(|source| Error::System { operation, source: source.into() })?;
+    }
+    Ok(())
 }
 
 /// The API over TCP, if the config has it.

@@ -232,3 +232,18 @@ fn a_guest_without_a_test_is_found() {
         check_complaints(&rules::guests_are_tested(&guests, &all), &[]);
     }
 }
+
+#[test]
+fn what_is_unsafe_stands_in_known_places_alone() {
+    let allows = "//! A.\n#[allow(unsafe_code)]\nfn f() {}\n";
+    for (path, text, complaints) in [
+        ("host/src/runtime/compile.rs", allows, 0),
+        ("tests/guests/run_blocks/src/lib.rs", allows, 0),
+        ("host/src/sql.rs", allows, 1),
+        ("tests/src/lib.rs", "//! A.\n#![allow(clippy::all, unsafe_code)]\n", 1),
+        ("host/src/sql.rs", "//! Says unsafe_code.\n", 0),
+    ] {
+        let found = rules::is_safe(&source(path, text));
+        assert_eq!(found.iter().count(), complaints, "{path}: {found:?}");
+    }
+}

@@ -29,6 +29,7 @@ mod promql;
 mod reconfigure;
 mod reload;
 mod settle;
+mod supply_chain;
 mod traces;
 mod tutorial;
 mod watchdog;

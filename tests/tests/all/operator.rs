@@ -148,3 +148,20 @@ fn the_demo_settles_what_it_hands_in_and_says_so_to_programs() {
     }
     assert!(summary["seconds"].as_f64().unwrap() > 0.0);
 }
+
+/// Its memory has the node's key. Whether this machine keeps core files at all is seen of a program that may.
+#[test]
+fn a_peer_that_crashes_leaves_no_core_file() {
+    let dir = home();
+    let home = dir.path();
+    done(home, &["setup"]);
+    let dumped = |variables: &[(&str, &str)]| {
+        let mut peer = Program::run_with(home, variables);
+        peer.is_up();
+        peer.crash()
+    };
+    if !dumped(&[("CHORE_CORE_FILES", "1")]) {
+        eprintln!("nothing is seen here: this machine keeps no core files");
+    }
+    assert!(!dumped(&[]));
+}
