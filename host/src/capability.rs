@@ -26,6 +26,7 @@ use tokio::time::Instant;
 use tracing::Instrument;
 
 use crate::bindings::types::{Error, ErrorKind};
+use crate::grant::Scope;
 use crate::node_id::NodeId;
 
 /// Everything that one call may touch.
@@ -96,9 +97,33 @@ pub(crate) fn error(kind: ErrorKind, message: impl Into<String>) -> Error {
     Error { kind, message: message.into() }
 }
 
-/// Room for a service that the operator did not grant, or that this peer does not have.
-pub(crate) fn granted<'a, T>(service: Option<&'a T>, name: &str) -> Result<&'a T, Error> {
-    service.ok_or_else(|| error(ErrorKind::Denied, format!("{name} is not granted to this chore")))
+/// A service, and how far the chore may use it.
+#[derive(Clone)]
+pub struct Granted<T> {
+    service: T,
+    scope: Scope,
+}
+
+impl<T> Granted<T> {
+    pub fn of((service, scope): (T, Scope)) -> Granted<T> {
+        Granted { service, scope }
+    }
+}
+
+/// A service that the operator did not grant, or that this peer does not have, is absent. `allows`
+/// says whether what is asked for lies in the scope; `wanted` is the grant that would allow it.
+pub(crate) fn granted<'a, T>(
+    service: Option<&'a Granted<T>>,
+    allows: impl FnOnce(&Scope) -> bool,
+    wanted: impl FnOnce() -> String,
+) -> Result<&'a T, Error> {
+    match service {
+        Some(Granted { service, scope }) if allows(scope) => Ok(service),
+        _ => {
+            let message = format!("\"{}\" is not granted to this chore", wanted());
+            Err(error(ErrorKind::Denied, message))
+        }
+    }
 }
 
 /// A guest's node id is any list of bytes.

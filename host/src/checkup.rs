@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::config::Chores;
 use crate::descriptor::{self, Descriptor, SettingKind, SettingSpec};
 use crate::error::chain;
-use crate::grant::{self, Capability};
+use crate::grant::{self, Capability, Grants, Weighed};
 use crate::manifest::{Manifest, Resolved};
 use crate::name::ChoreName;
 use crate::package;
@@ -91,6 +91,9 @@ pub struct Setting {
 pub struct Need {
     pub capability: Capability,
     pub given: Given,
+    /// Of what the operator granted, what the ceiling of the peer leaves, as grants.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub effective: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -100,6 +103,8 @@ pub enum Given {
     Always,
     Granted,
     NotGranted,
+    /// Nothing is left of the grant below the ceiling of the peer.
+    OverCeiling,
     /// This peer has no such service.
     NotOffered,
     /// The config cannot be read.
@@ -206,25 +211,33 @@ fn needs(
     report: &mut Report,
 ) -> bool {
     // A config that cannot be read may grant anything: that nothing is granted is not said then.
-    let everything = Capability::ALL.into();
+    let everything = Grants::everything();
     let granted = manifest.map_or(&everything, Manifest::grants);
-    let (wanted, refusals) = grant::weigh(name, &report.imports, granted, &around.offered);
+    let ceiling = &around.defaults.grants_max;
+    let terms = grant::Terms { granted, ceiling, offered: &around.offered };
+    let Weighed { wanted, effective, refusals } = grant::weigh(name, &report.imports, terms);
     let given = |capability: Capability| match capability {
         _ if capability.is_default() => Given::Always,
         _ if !around.offered.contains(&capability) => Given::NotOffered,
         _ if manifest.is_none() => Given::Unknown,
-        _ if granted.contains(&capability) => Given::Granted,
+        _ if effective.has(capability) => Given::Granted,
+        _ if granted.has(capability) => Given::OverCeiling,
         _ => Given::NotGranted,
     };
-    report.needs = wanted
-        .into_iter()
-        .map(|capability| Need { capability, given: given(capability) })
-        .collect();
+    let need = |capability| {
+        let given = given(capability);
+        let effective = match given {
+            Given::Granted => effective.clone().only(&[capability]).texts(),
+            _ => Vec::new(),
+        };
+        Need { capability, given, effective }
+    };
+    report.needs = wanted.into_iter().map(need).collect();
     let mut may_be_linked = true;
     for refusal in refusals {
         let lies_in = match refusal {
             grant::Refusal::NotGranted { .. } => LiesIn::Config,
-            grant::Refusal::NotOffered { .. } => LiesIn::Peer,
+            grant::Refusal::NotOffered { .. } | grant::Refusal::OverCeiling { .. } => LiesIn::Peer,
             grant::Refusal::Unknown { .. } | grant::Refusal::Version { .. } => {
                 may_be_linked = false;
                 LiesIn::Component

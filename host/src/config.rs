@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use self::document::Document;
 pub use self::document::{Error, Place, Problem};
+use crate::grant::Grants;
 use crate::limits::{
     ARCHIVE_TTL, BACKOFF_FIRST, BACKOFF_INTERVALS_MAX, CHORE_MEMORY_BYTES, COMPILATIONS_AT_ONCE,
     FAILURES_UNTIL_GIVEN_UP, FOLDER_SCAN_EVERY, GRACE, LEDGER_KEEP, LEDGER_KEEP_ROWS,
@@ -127,6 +128,8 @@ impl Default for Settlement {
 pub struct Chores {
     /// Relative to the peer's home, or absolute.
     pub directory: PathBuf,
+    /// Nothing that is granted to a chore goes further.
+    pub grants_max: Grants,
     /// At least 1.
     pub compile_at_once: usize,
     /// At least a second.
@@ -145,6 +148,7 @@ impl Default for Chores {
     fn default() -> Chores {
         Chores {
             directory: PathBuf::from("chores"),
+            grants_max: Grants::grantable(),
             compile_at_once: COMPILATIONS_AT_ONCE,
             shutdown_budget: SHUTDOWN_BUDGET,
             scan_interval: FOLDER_SCAN_EVERY,

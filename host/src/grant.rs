@@ -1,5 +1,8 @@
-//! What a chore may use: what its component wants, cut down to what the operator granted and this
-//! peer has. A pure predicate; it knows no wasm and no service.
+//! What a chore may use: what its component wants, cut down to what the operator granted, to the
+//! ceiling that the peer's config sets for all chores, and to what this peer has. A pure predicate;
+//! it knows no wasm and no service.
+
+mod scope;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -7,6 +10,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::scope::{Grant, Grants, Scope, UnknownGrant};
 use crate::contract::{self, PACKAGE, VERSION, Version, advice};
 use crate::name::{ChoreName, did_you_mean, nearest, quote};
 
@@ -129,10 +133,15 @@ pub struct UnknownCapability {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     #[error(
-        "{chore} needs {} that it was not granted: write {line} in chores/{chore}.toml, before its \
+        "{chore} needs {} that it was not granted: write grants = {line} in chores/{chore}.toml, before its \
          first section", names(.missing)
     )]
-    NotGranted { chore: ChoreName, missing: Vec<Capability>, line: String },
+    NotGranted { chore: ChoreName, missing: Vec<Capability>, line: Grants },
+    #[error(
+        "{chore} needs {capability}, and what it was granted of it is over the ceiling of this peer: \
+         write grants-max = {line} below [chores] in chore.toml, and restart the peer"
+    )]
+    OverCeiling { chore: ChoreName, capability: Capability, line: Grants },
     #[error("{chore} needs {capability}, and this peer has none{hint}")]
     NotOffered { chore: ChoreName, capability: Capability, hint: &'static str },
     #[error("{chore} imports {import}, which no host offers: {}", offers())]
@@ -157,33 +166,43 @@ fn offers() -> String {
     )
 }
 
-/// The capabilities that a component with these imports gets: those it imports, each granted by the
-/// operator or by default, and each offered by this peer.
+/// What decides besides the component.
+#[derive(Clone, Copy)]
+pub struct Terms<'a> {
+    /// By the operator, for this chore.
+    pub granted: &'a Grants,
+    /// Of all chores of this peer.
+    pub ceiling: &'a Grants,
+    /// Needs to have only what can be granted: the rest every peer has.
+    pub offered: &'a BTreeSet<Capability>,
+}
+
+/// What a component with these imports gets: those capabilities that it imports, each as far as the
+/// operator granted it, or by default, and the ceiling allows, and each offered by this peer.
 ///
-/// `imports` are the names as the component has them, such as "chore:peer/orders@0.1.0". `offered`
-/// needs to have only what can be granted: the rest every peer has.
+/// `imports` are the names as the component has them, such as "chore:peer/orders@0.1.0".
 ///
 /// # Errors
 ///
 /// What stands against loading the component: an import that no host has, then a service that this
-/// peer lacks, then grants that are missing, all at once.
-pub fn decide(
-    chore: &ChoreName,
-    imports: &[String],
-    granted: &BTreeSet<Capability>,
-    offered: &BTreeSet<Capability>,
-) -> Result<BTreeSet<Capability>, Refusal> {
-    let (wanted, refusals) = weigh(chore, imports, granted, offered);
-    refusals.into_iter().next().map_or(Ok(wanted), Err)
+/// peer lacks, then grants that are missing, all at once, then one over the ceiling.
+pub fn decide(chore: &ChoreName, imports: &[String], terms: Terms) -> Result<Grants, Refusal> {
+    let Weighed { effective, refusals, .. } = weigh(chore, imports, terms);
+    refusals.into_iter().next().map_or(Ok(effective), Err)
 }
 
-/// As [`decide`]: what the component wants, and everything that stands against loading it.
-pub fn weigh(
-    chore: &ChoreName,
-    imports: &[String],
-    granted: &BTreeSet<Capability>,
-    offered: &BTreeSet<Capability>,
-) -> (BTreeSet<Capability>, Vec<Refusal>) {
+/// What was found of a component.
+pub struct Weighed {
+    pub wanted: BTreeSet<Capability>,
+    /// Of that, what it gets.
+    pub effective: Grants,
+    /// Everything that stands against loading it.
+    pub refusals: Vec<Refusal>,
+}
+
+/// As [`decide`], with all that it looks at.
+pub fn weigh(chore: &ChoreName, imports: &[String], terms: Terms) -> Weighed {
+    let Terms { granted, ceiling, offered } = terms;
     let mut wanted = BTreeSet::new();
     let mut refusals = Vec::new();
     for import in imports {
@@ -199,27 +218,35 @@ pub fn weigh(
             Import::Unknown => refusals.push(Refusal::Unknown { chore, import: quoted() }),
         }
     }
-    for capability in wanted.iter().copied() {
-        if capability.is_default() || offered.contains(&capability) {
-            continue;
-        }
+    let (by_default, to_grant): (Vec<Capability>, Vec<Capability>) =
+        wanted.iter().copied().partition(|capability| capability.is_default());
+    for capability in to_grant.iter().copied().filter(|capability| !offered.contains(capability)) {
         let hint = match capability {
             Capability::Orders => ": it has no [orders] section in its chore.toml",
             _ => "",
         };
         refusals.push(Refusal::NotOffered { chore: chore.clone(), capability, hint });
     }
-    let needs_word =
-        |capability: &Capability| !capability.is_default() && !granted.contains(capability);
-    let missing: Vec<Capability> = wanted.iter().copied().filter(needs_word).collect();
+    let all = |capability: &Capability| Grant { capability: *capability, scope: Scope::All };
+    let missing: Vec<Capability> =
+        to_grant.iter().copied().filter(|capability| !granted.has(*capability)).collect();
     if !missing.is_empty() {
         // The whole line, so that it can replace the one that is there.
-        let all: BTreeSet<Capability> = granted.iter().chain(&missing).copied().collect();
-        let all: Vec<String> = all.iter().map(|name| format!("\"{name}\"")).collect();
-        let line = format!("grants = [{}]", all.join(", "));
+        let mut line = granted.clone();
+        missing.iter().for_each(|capability| line.add(all(capability)));
         refusals.push(Refusal::NotGranted { chore: chore.clone(), missing, line });
     }
-    (wanted, refusals)
+    let mut effective = granted.within(ceiling).only(&to_grant);
+    for capability in to_grant.iter().copied() {
+        if granted.has(capability) && !effective.has(capability) {
+            let mut line = ceiling.clone();
+            let scope = granted.scope(capability).cloned().unwrap_or(Scope::All);
+            line.add(Grant { capability, scope });
+            refusals.push(Refusal::OverCeiling { chore: chore.clone(), capability, line });
+        }
+    }
+    by_default.iter().for_each(|capability| effective.add(all(capability)));
+    Weighed { wanted, effective, refusals }
 }
 
 /// What a peer has to grant: orders only if it keeps any.
@@ -281,9 +308,23 @@ mod tests {
     fn check(imports: &[&str], granted: &[&str], offered: &[&str]) -> Result<Vec<String>, String> {
         let chore = ChoreName::new("order-sender").unwrap();
         let imports: Vec<String> = imports.iter().map(|import| (*import).to_owned()).collect();
-        decide(&chore, &imports, &set(granted), &set(offered))
-            .map(|found| found.iter().map(ToString::to_string).collect())
-            .map_err(|err| err.to_string())
+        below(&Grants::everything(), &chore, &imports, granted, offered)
+    }
+
+    fn below(
+        ceiling: &Grants,
+        chore: &ChoreName,
+        imports: &[String],
+        granted: &[&str],
+        offered: &[&str],
+    ) -> Result<Vec<String>, String> {
+        let (granted, offered) = (grants(granted), set(offered));
+        let terms = Terms { granted: &granted, ceiling, offered: &offered };
+        decide(chore, imports, terms).map(|found| found.texts()).map_err(|err| err.to_string())
+    }
+
+    fn grants(names: &[&str]) -> Grants {
+        names.iter().map(|name| name.parse::<Grant>().unwrap()).collect()
     }
 
     const ALL: &[&str] = &["orders", "kademlia", "transport"];
@@ -371,6 +412,32 @@ mod tests {
         ] {
             let message = check(&sender, granted, offered).unwrap_err();
             assert!(message.contains(expected), "{message}");
+        }
+    }
+
+    #[test]
+    fn what_is_granted_ends_at_the_ceiling_of_the_peer() {
+        let chore = ChoreName::new("order-sender").unwrap();
+        let imports = ["orders", "kademlia", "log"].map(|name| format!("chore:peer/{name}@0.1.0"));
+        for (granted, ceiling, expected) in [
+            (ALL, &["orders:read", "kademlia"][..], Ok(&["log", "orders:read", "kademlia"][..])),
+            (&["orders:settle", "kademlia"], ALL, Ok(&["log", "orders:settle", "kademlia"])),
+            (
+                ALL,
+                &["orders:read"],
+                Err(
+                    "order-sender needs kademlia, and what it was granted of it is over the ceiling \
+                     of this peer: write grants-max = [\"orders:read\", \"kademlia\"] below [chores]",
+                ),
+            ),
+            // What it was not granted is said first.
+            (&["orders"], &[], Err("needs kademlia that it was not granted")),
+        ] {
+            let found = below(&grants(ceiling), &chore, &imports, granted, ALL);
+            match expected {
+                Ok(texts) => assert_eq!(found.unwrap(), texts),
+                Err(part) => assert!(found.as_ref().unwrap_err().contains(part), "{found:?}"),
+            }
         }
     }
 

@@ -5,7 +5,7 @@ mod resolve;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -17,7 +17,7 @@ use crate::config::keys::{
 };
 use crate::config::{self, FailurePolicy, LogLevel, Place, Problem};
 use crate::cycle::{Interval, Start};
-use crate::grant::Capability;
+use crate::grant::Grants;
 use crate::limits::{CONFIG_BYTES_MAX, CYCLE_INTERVAL_MAX, RUN_TIMEOUT_MAX};
 
 /// Every section and key of `NAME.toml`. What a chore's own defaults are, its descriptor says.
@@ -31,7 +31,9 @@ pub const SECTIONS: &[Section] = &[
             kind: Kind::Grants,
             otherwise: Otherwise::Is("[]"),
             help: "What the chore may use besides its log, settings, state, cycles, metrics and \
-                   own SQL database: \"orders\", \"kademlia\", \"transport\".",
+                   own SQL database: \"orders\", or a part of it, \"orders:read\" or \
+                   \"orders:settle\"; \"kademlia\" and \"transport\", or \"transport:NODE-ID\" for one \
+                   node alone. `grants-max` in the peer's [chores] is the ceiling.",
         }],
     },
     Section {
@@ -126,7 +128,7 @@ pub enum Error {
 #[derive(Clone)]
 pub struct Manifest {
     origin: String,
-    grants: BTreeSet<Capability>,
+    grants: Grants,
     cycles: BTreeMap<String, (Box<Place>, CycleKeys)>,
     limits: LimitKeys,
     failure: FailureKeys,
@@ -164,24 +166,12 @@ struct FailureKeys {
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct File {
-    grants: Vec<Grant>,
+    grants: Grants,
     cycles: BTreeMap<String, CycleFile>,
     limits: LimitsFile,
     failure: FailureFile,
     log: LogFile,
     settings: BTreeMap<String, toml::Value>,
-}
-
-#[derive(Deserialize)]
-#[serde(try_from = "String")]
-struct Grant(Capability);
-
-impl TryFrom<String> for Grant {
-    type Error = crate::grant::UnknownCapability;
-
-    fn try_from(text: String) -> Result<Grant, Self::Error> {
-        text.parse().map(Grant)
-    }
 }
 
 #[derive(Default, Deserialize)]
@@ -277,7 +267,7 @@ impl Manifest {
         };
         Ok(Manifest {
             origin: origin.to_owned(),
-            grants: file.grants.into_iter().map(|grant| grant.0).collect(),
+            grants: file.grants,
             cycles: file.cycles.into_iter().map(cycle).collect(),
             limits: LimitKeys {
                 memory: file.limits.memory.map(|bytes| bytes.0),
@@ -295,7 +285,7 @@ impl Manifest {
     }
 
     /// What the operator granted, besides what every chore gets.
-    pub fn grants(&self) -> &BTreeSet<Capability> {
+    pub fn grants(&self) -> &Grants {
         &self.grants
     }
 }

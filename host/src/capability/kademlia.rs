@@ -6,13 +6,13 @@ use wasmtime::component::{Accessor, HasData, Linker};
 
 use crate::bindings::kademlia::{self, Node};
 use crate::bindings::types::{Error, ErrorKind};
-use crate::capability::{Deadline, error, granted, node_id};
+use crate::capability::{Deadline, Granted, error, granted, node_id};
 use crate::error::chain;
 use crate::kademlia::Kademlia;
 
 /// The lookup that one call may use, if it was granted.
 pub struct Context {
-    pub kademlia: Option<Arc<dyn Kademlia>>,
+    pub kademlia: Option<Granted<Arc<dyn Kademlia>>>,
     pub deadline: Deadline,
 }
 
@@ -31,8 +31,10 @@ impl Context {
     ) -> impl Future<Output = Result<Node, Error>> + Send + use<> {
         let (service, deadline) = (self.kademlia.clone(), self.deadline);
         let find = async move {
-            let service = granted(service.as_ref(), "kademlia")?;
-            let found = service.find_node(node_id(&id)?).await;
+            let id = node_id(&id)?;
+            let wanted = || format!("kademlia:{id}");
+            let service = granted(service.as_ref(), |scope| scope.has_node(&id), wanted)?;
+            let found = service.find_node(id).await;
             let node = found.map_err(|err| error(ErrorKind::NotFound, chain(&err)))?;
             Ok(Node { id: node.id.as_bytes().to_vec(), address: node.address })
         };

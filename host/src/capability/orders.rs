@@ -6,9 +6,10 @@ use wasmtime::component::{Accessor, FutureReader, HasData, Linker, StreamReader}
 use crate::bindings::orders::{self, ArchiveRequest, ArchivedInfo, Info, Status};
 use crate::bindings::types::{Error, ErrorKind};
 use crate::capability::streams::{self, Producer};
-use crate::capability::{Deadline, error, granted, node_id};
+use crate::capability::{Deadline, Granted, error, granted, node_id};
 use crate::clock::Timestamp;
 use crate::error::chain;
+use crate::grant::Scope;
 use crate::limits::{ORDERS_PER_CALL_MAX, ORDERS_PER_PAGE};
 use crate::node_id::NodeId;
 use crate::orders::{self as service, Orders};
@@ -18,8 +19,16 @@ pub(super) type BySatellite = Vec<(Vec<u8>, Vec<Info>)>;
 
 /// The orders that one call may use, if they were granted.
 pub struct Context {
-    pub orders: Option<Orders>,
+    pub orders: Option<Granted<Orders>>,
     pub deadline: Deadline,
+}
+
+/// What a function does with orders.
+#[derive(Clone, Copy)]
+enum Access {
+    Read,
+    Settle,
+    Enqueue,
 }
 
 pub struct View<'a>(pub &'a mut Context);
@@ -109,16 +118,26 @@ fn unsent(
 
 /// What the functions do, as futures that own what they need: the guest's store goes on meanwhile.
 impl Context {
-    /// The service, if it was granted, and the time there is.
-    fn service(&self) -> (Result<Orders, Error>, Deadline) {
-        (granted(self.orders.as_ref(), "orders").cloned(), self.deadline)
+    /// The service, if so much of it was granted, and the time there is.
+    fn service(&self, access: Access) -> (Result<Orders, Error>, Deadline) {
+        let allows = |scope: &Scope| match access {
+            Access::Read => matches!(scope, Scope::All | Scope::Settle | Scope::Read),
+            Access::Settle => matches!(scope, Scope::All | Scope::Settle),
+            Access::Enqueue => *scope == Scope::All,
+        };
+        let wanted = || match access {
+            Access::Read => "orders:read".to_owned(),
+            Access::Settle => "orders:settle".to_owned(),
+            Access::Enqueue => "orders".to_owned(),
+        };
+        (granted(self.orders.as_ref(), allows, wanted).cloned(), self.deadline)
     }
 
     pub(super) fn enqueue(
         &self,
         info: Info,
     ) -> impl Future<Output = Result<(), Error>> + Send + use<> {
-        let (orders, deadline) = self.service();
+        let (orders, deadline) = self.service(Access::Enqueue);
         let work = async move { orders?.enqueue(inside(info)?).await.map_err(refused) };
         deadline.bound("enqueue order", work)
     }
@@ -127,7 +146,7 @@ impl Context {
         &self,
         limit: u32,
     ) -> impl Future<Output = Result<Vec<Info>, Error>> + Send + use<> {
-        let (orders, deadline) = self.service();
+        let (orders, deadline) = self.service(Access::Read);
         let work = async move {
             let found = orders?.list_unsent(limit.min(ORDERS_PER_CALL_MAX)).await;
             Ok(found.map_err(refused)?.into_iter().map(outside).collect())
@@ -138,7 +157,7 @@ impl Context {
     pub(super) fn list_unsent_by_satellite(
         &self,
     ) -> impl Future<Output = Result<BySatellite, Error>> + Send + use<> {
-        let (orders, deadline) = self.service();
+        let (orders, deadline) = self.service(Access::Read);
         let group = |(satellite, infos): (NodeId, Vec<service::Info>)| {
             (satellite.as_bytes().to_vec(), infos.into_iter().map(outside).collect())
         };
@@ -152,7 +171,7 @@ impl Context {
     pub(super) fn count_unsent(
         &self,
     ) -> impl Future<Output = Result<Vec<(Vec<u8>, u64)>, Error>> + Send + use<> {
-        let (orders, deadline) = self.service();
+        let (orders, deadline) = self.service(Access::Read);
         let bytes = |(satellite, count): (NodeId, u64)| (satellite.as_bytes().to_vec(), count);
         let work = async move {
             let counts = orders?.count_unsent().await.map_err(refused)?;
@@ -165,7 +184,7 @@ impl Context {
         &self,
         requests: Vec<ArchiveRequest>,
     ) -> impl Future<Output = Result<Vec<Vec<u8>>, Error>> + Send + use<> {
-        let (orders, deadline) = self.service();
+        let (orders, deadline) = self.service(Access::Settle);
         let work = async move {
             let orders = orders?;
             if requests.len() > ORDERS_PER_CALL_MAX as usize {
@@ -185,7 +204,7 @@ impl Context {
         &self,
         limit: u32,
     ) -> impl Future<Output = Result<Vec<ArchivedInfo>, Error>> + Send + use<> {
-        let (orders, deadline) = self.service();
+        let (orders, deadline) = self.service(Access::Read);
         let work = async move {
             let found = orders?.list_archived(limit.min(ORDERS_PER_CALL_MAX)).await;
             Ok(found.map_err(refused)?.into_iter().map(archived).collect())
@@ -197,7 +216,7 @@ impl Context {
         &self,
         before: i64,
     ) -> impl Future<Output = Result<u64, Error>> + Send + use<> {
-        let (orders, deadline) = self.service();
+        let (orders, deadline) = self.service(Access::Settle);
         // The contract has "at that time or earlier", the service what is before a time.
         let before = Timestamp::from_nanos(before.saturating_add(1));
         let work = async move { orders?.clean_archive(before).await.map_err(refused) };
@@ -239,7 +258,7 @@ impl<T: Send + 'static> orders::HostWithStore<T> for Has {
         satellite: Vec<u8>,
     ) -> wasmtime::Result<Result<(StreamReader<Info>, FutureReader<Result<(), Error>>), Error>>
     {
-        let (orders, _) = accessor.with(|mut access| access.get().0.service());
+        let (orders, _) = accessor.with(|mut access| access.get().0.service(Access::Read));
         let start = || Ok((orders?, node_id(&satellite)?));
         let (orders, satellite) = match start() {
             Ok(parts) => parts,
@@ -299,7 +318,8 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let orders = Orders::open(&home.path().join("orders.db")).await.unwrap();
         let deadline = Deadline(Instant::now() + Duration::from_secs(60));
-        let context = Context { orders: Some(orders.clone()), deadline };
+        let granted = |scope| Some(Granted::of((orders.clone(), scope)));
+        let context = Context { orders: granted(Scope::All), deadline };
         let (satellite, serial) = (vec![0; 32], vec![7; 16]);
         let (limit, order, expires) = (vec![1], vec![2], i64::MAX);
         let info =

@@ -11,7 +11,7 @@ use wasmtime::component::{
 use crate::bindings::transport::{self, Node, Status};
 use crate::bindings::types::{Error, ErrorKind};
 use crate::capability::streams::{self, Producer};
-use crate::capability::{Deadline, cut, error, granted, node_id};
+use crate::capability::{Deadline, Granted, cut, error, granted, node_id};
 use crate::error::chain;
 use crate::limits::{DIAL_TIMEOUT_MAX, STATUS_MESSAGE_BYTES_MAX};
 use crate::node_id::NodeUrl;
@@ -19,7 +19,7 @@ use crate::transport::{self as service, Transport};
 
 /// The transport that one call may use, if it was granted.
 pub struct Context {
-    pub transport: Option<Transport>,
+    pub transport: Option<Granted<Transport>>,
     pub deadline: Deadline,
 }
 
@@ -63,8 +63,9 @@ impl View<'_> {
         let (transport, deadline) = (self.context.transport.clone(), self.context.deadline);
         let timeout = Duration::from_nanos(timeout).min(DIAL_TIMEOUT_MAX);
         let dial = async move {
-            let transport = granted(transport.as_ref(), "transport")?;
             let url = NodeUrl { id: node_id(&node.id)?, address: node.address };
+            let wanted = || format!("transport:{}", url.id);
+            let transport = granted(transport.as_ref(), |scope| scope.has_node(&url.id), wanted)?;
             let dialed = transport.dial_node(&url, deadline.left(timeout)).await;
             dialed.map(Connection).map_err(|err| dial_error(&err))
         };

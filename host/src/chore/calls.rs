@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, warn};
 
 use crate::bindings::lifecycle::{CloseReason, OpenReason, RunReason as GuestReason, Tick};
-use crate::capability::{self, Contexts, Deadline};
+use crate::capability::{self, Contexts, Deadline, Granted};
 use crate::chore::{Board, Remembered};
 use crate::clock::Timestamp;
 use crate::cycle::{Run, RunReason, Schedule};
@@ -71,9 +71,9 @@ pub struct Services {
     pub ledger: Ledger,
     pub news: News,
     pub stop_wanted: StopWanted,
-    pub orders: Option<Orders>,
-    pub kademlia: Option<Arc<dyn Kademlia>>,
-    pub transport: Option<Transport>,
+    pub orders: Option<Granted<Orders>>,
+    pub kademlia: Option<Granted<Arc<dyn Kademlia>>>,
+    pub transport: Option<Granted<Transport>>,
 }
 
 /// How to reach a call in progress.

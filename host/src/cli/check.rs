@@ -161,7 +161,12 @@ pub(super) fn text(report: &Report) -> String {
     let always: Vec<&str> = always.iter().map(|need| need.capability.name()).collect();
     add("uses", always.join(", "));
     for need in word {
-        add("needs", format!("{}: {}", need.capability, given(need.given)));
+        let granted = need.effective.join(", ");
+        let part = match granted.is_empty() || granted == need.capability.name() {
+            true => String::new(),
+            false => format!(" as {granted}"),
+        };
+        add("needs", format!("{}: {}{part}", need.capability, given(need.given)));
     }
     lines.push(String::new());
     lines.push(verdict(report));
@@ -200,6 +205,7 @@ fn given(given: Given) -> &'static str {
         Given::Always => "every chore has it",
         Given::Granted => "granted",
         Given::NotGranted => "not granted",
+        Given::OverCeiling => "over the ceiling of this peer, its grants-max",
         Given::NotOffered => "this peer has none",
         Given::Unknown => "perhaps granted, its config cannot be read",
     }

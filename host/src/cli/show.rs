@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use crate::clock::Timestamp;
+use crate::grant::Capability;
 use crate::status::{
     ChoreDetail, ChoreStatus, CycleStatus, LastRun, LimitsInForce, RefusedFile, Setting,
     VersionStatus,
@@ -22,8 +23,10 @@ pub(super) fn rfc3339(time: Timestamp) -> String {
 
 /// All chores: a row for each cycle, and below the table why what is refused is refused.
 pub(super) fn chores(chores: &[ChoreStatus], now: Timestamp) -> String {
-    let head =
-        ["NAME", "STATE", "VERSION", "GEN", "DIGEST", "CYCLE", "INTERVAL", "NOW", "LAST", "NEXT"];
+    let head = [
+        "NAME", "STATE", "VERSION", "GEN", "DIGEST", "GRANTS", "CYCLE", "INTERVAL", "NOW", "LAST",
+        "NEXT",
+    ];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     for chore in chores {
         let digest: String = chore.digest.chars().take(DIGEST_CHARS).collect();
@@ -32,7 +35,8 @@ pub(super) fn chores(chores: &[ChoreStatus], now: Timestamp) -> String {
             generation => generation.to_string(),
         };
         let (name, state) = (plain(&chore.name), chore.state.clone());
-        let mut of_chore = [name, state, plain(&chore.version), generation, digest].map(or_nothing);
+        let (version, grants) = (plain(&chore.version), grants(&chore.grants));
+        let mut of_chore = [name, state, version, generation, digest, grants].map(or_nothing);
         if chore.cycles.is_empty() {
             let none = std::iter::repeat_n(NOTHING.to_owned(), head.len() - of_chore.len());
             rows.push(of_chore.iter().cloned().chain(none).collect());
@@ -46,12 +50,33 @@ pub(super) fn chores(chores: &[ChoreStatus], now: Timestamp) -> String {
                 [plain(&cycle.name), cycle.interval.clone(), cycle.state.clone(), last, next];
             rows.push(of_chore.iter().cloned().chain(of_cycle).collect());
             // The next row is the same chore's next cycle.
-            of_chore = [const { String::new() }; 5];
+            of_chore = [const { String::new() }; 6];
         }
     }
     let notes: Vec<String> = chores.iter().flat_map(|chore| notes(chore, now)).collect();
     let below = if notes.is_empty() { String::new() } else { format!("\n\n{}", notes.join("\n")) };
     format!("{}{below}", table(&rows))
+}
+
+/// What somebody had to grant, in short: "orders:settle,transport(2 nodes)".
+fn grants(texts: &[String]) -> String {
+    let mut short: Vec<(Capability, String)> = Vec::new();
+    for text in texts {
+        let name = text.split(':').next().unwrap_or_default();
+        let Ok(capability) = name.parse::<Capability>() else { continue };
+        let of_it = texts.iter().filter(|other| other.split(':').next() == Some(name)).count();
+        let is_nodes = matches!(capability, Capability::Kademlia | Capability::Transport)
+            && text.contains(':');
+        let text = match (is_nodes, of_it) {
+            (false, _) => text.clone(),
+            (true, 1) => format!("{name}(1 node)"),
+            (true, nodes) => format!("{name}({nodes} nodes)"),
+        };
+        if !capability.is_default() && short.iter().all(|(known, _)| *known != capability) {
+            short.push((capability, text));
+        }
+    }
+    short.into_iter().map(|(_, text)| text).collect::<Vec<_>>().join(",")
 }
 
 /// What the table has no room for: why something is not loaded, not replaced, or watched.

@@ -196,7 +196,7 @@ fn sample() -> Vec<ChoreStatus> {
         generation: 3,
         watched_runs_left: 2,
         about: "sends orders".into(),
-        grants: vec!["orders".into(), "transport".into()],
+        grants: ["log", "orders:settle", "transport:a", "transport:b"].map(str::to_owned).to_vec(),
         cycles: vec![cycle("main", Some(last(failed))), cycle("clean", None)],
         refused: Some(RefusedFile {
             file: "sender.wasm".into(),
@@ -225,10 +225,10 @@ fn sample() -> Vec<ChoreStatus> {
 #[test]
 fn the_table_of_chores() {
     let expected = "\
-NAME    STATE    VERSION  GEN  DIGEST        CYCLE  INTERVAL  NOW   LAST           NEXT
-sender  loaded   1.0.0    3    0123456789ab  main   1h        idle  failed 1m ago  in 1m
-                                             clean  1h        idle  -              -
-bad     refused  -        -    -             -      -         -     -              -
+NAME    STATE    VERSION  GEN  DIGEST        GRANTS                            CYCLE  INTERVAL  NOW   LAST           NEXT
+sender  loaded   1.0.0    3    0123456789ab  orders:settle,transport(2 nodes)  main   1h        idle  failed 1m ago  in 1m
+                                                                               clean  1h        idle  -              -
+bad     refused  -        -    -             -                                 -      -         -     -              -
 
 sender: sender.wasm (1.1.0, fedcba987654) is refused: its open failed: no\\u{7}
 sender: new, the next 2 runs are watched: if one fails, the last good version is gone back to
@@ -245,7 +245,7 @@ sender is loaded
   digest     0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
   generation 3
   watched    new, the next 2 runs are watched
-  grants     orders, transport
+  grants     log, orders:settle, transport:a, transport:b
   refused    sender.wasm (1.1.0, fedcba987654) is refused: its open failed: no\\u{7}
 
 cycle main is idle

@@ -12,7 +12,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::cycle::Interval;
-use crate::grant::Capability;
+use crate::grant::Grant;
 use crate::limits::CONFIG_BYTES_MAX;
 use crate::name::{cut, did_you_mean, nearest, quote};
 use crate::node_id::{self, NodeUrl};
@@ -409,7 +409,7 @@ impl Kind {
     fn item(&self) -> Option<Check> {
         match self {
             Kind::Nodes => Some(is::<NodeUrl>),
-            Kind::Grants => Some(is::<Capability>),
+            Kind::Grants => Some(is::<Grant>),
             _ => None,
         }
     }

@@ -137,6 +137,13 @@ pub const SECTIONS: &[Section] = &[
                 help: "Where their files are; a relative path begins at the peer's home.",
             },
             Key {
+                name: "grants-max",
+                kind: Kind::Grants,
+                otherwise: Otherwise::Is("[\"orders\", \"kademlia\", \"transport\"]"),
+                help: "The most that any chore gets, whatever its NAME.toml grants: parts too, such as \
+                       \"orders:settle\" or \"transport:NODE-ID\".",
+            },
+            Key {
                 name: "compile-at-once",
                 kind: Kind::Integer { min: 1, max: COMPILATIONS_AT_ONCE_MAX as i64 },
                 otherwise: Otherwise::Is("1"),

@@ -46,6 +46,7 @@ fn every_key_is_read() {
         keep-expired = "1d"
         [chores]
         directory = "/srv/chores"
+        grants-max = ["orders:read"]
         compile-at-once = 2
         shutdown-budget = "1m"
         scan-interval = "5s"
@@ -83,6 +84,7 @@ fn every_key_is_read() {
         settlement: Some(Settlement { keep_expired: Duration::from_secs(86400) }),
         chores: Chores {
             directory: "/srv/chores".into(),
+            grants_max: ["orders:read".parse().unwrap()].into_iter().collect(),
             compile_at_once: 2,
             shutdown_budget: Duration::from_secs(60),
             scan_interval: Duration::from_secs(5),

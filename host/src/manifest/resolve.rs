@@ -1,7 +1,6 @@
 //! Joins a manifest with the component's descriptor and the peer's defaults. Whoever comes first
 //! decides: the operator's file for this chore, the chore's own default, the peer's.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
@@ -9,7 +8,7 @@ use super::{CycleKeys, Error, FailureKeys, Manifest};
 use crate::config::{Chores, Failure, FailurePolicy, LogLevel, Place};
 use crate::cycle::{Backoff, GiveUp, GiveUpHow, Interval, Schedule, Start};
 use crate::descriptor::{CycleSpec, Descriptor, SettingKind, SettingSpec};
-use crate::grant::Capability;
+use crate::grant::Grants;
 use crate::limits::{CYCLE_INTERVAL_MIN, RUN_TIMEOUT_MAX};
 use crate::name::{cut, did_you_mean, nearest, quote};
 
@@ -31,7 +30,7 @@ pub struct Resolved {
     /// When `None`, the peer's own.
     pub log_level: Option<LogLevel>,
     /// What the operator granted. What the chore gets of it, `grant::decide` says.
-    pub grants: BTreeSet<Capability>,
+    pub grants: Grants,
 }
 
 /// When one cycle runs.

@@ -1,7 +1,7 @@
 //! From the bytes of a chore to what can be opened: verified, configured, granted, compiled,
 //! described. Nothing of what runs is touched. The first step that fails is why it is refused.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 
 use tokio::time::Instant;
@@ -9,10 +9,11 @@ use tracing::warn;
 
 use super::entry::Loaded;
 use super::{Inner, Options, describe};
+use crate::capability::Granted;
 use crate::chore::{OnEnded, Remembered, Services, Spec};
 use crate::descriptor::Descriptor;
 use crate::error::chain;
-use crate::grant::{self, Capability};
+use crate::grant::{self, Capability, Grants};
 use crate::history::Version;
 use crate::limits::CONFIG_BYTES_MAX;
 use crate::manifest::{self, Manifest, Resolved};
@@ -29,7 +30,7 @@ pub(super) struct Source {
     pub component: Arc<[u8]>,
     pub manifest: Option<Arc<[u8]>>,
     /// Of a version of earlier: what the operator grants now, whatever its own config gave.
-    pub grants: Option<BTreeSet<Capability>>,
+    pub grants: Option<Grants>,
 }
 
 /// A component that can be called.
@@ -99,10 +100,14 @@ pub(super) async fn prepare(
         None => verify(source.component.clone()).await?,
     };
     let (text, manifest) = parse(name, source.manifest.as_deref())?;
-    let mut grants = manifest.grants().clone();
-    grants.retain(|grant| source.grants.as_ref().is_none_or(|now| now.contains(grant)));
+    let grants = match &source.grants {
+        Some(now) => manifest.grants().within(now),
+        None => manifest.grants().clone(),
+    };
     let offered = grant::offered(options.orders.is_some());
-    let granted = grant::decide(name, &package.imports, &grants, &offered);
+    let ceiling = &options.config.grants_max;
+    let terms = grant::Terms { granted: &grants, ceiling, offered: &offered };
+    let granted = grant::decide(name, &package.imports, terms);
     let granted = granted.map_err(|err| Refusal {
         not_granted: matches!(err, grant::Refusal::NotGranted { .. }),
         ..Refusal::new(chain(&err))
@@ -144,7 +149,7 @@ pub(super) async fn prepare(
     phases.end("configure");
     let Pair { component: digest, manifest } = source.pair;
     let version = Version { component: digest, manifest, version, manifest_text: text };
-    let grants = granted.iter().map(ToString::to_string).collect();
+    let grants = granted.texts();
     Ok(Prepared { spec, component, grants, version })
 }
 
@@ -165,7 +170,7 @@ fn parse(name: &ChoreName, bytes: Option<&[u8]>) -> Result<(Option<String>, Mani
 
 impl Inner {
     /// What the config in the chores directory gives, if it is in order.
-    pub(super) async fn grants_now(&self, name: &ChoreName) -> Option<BTreeSet<Capability>> {
+    pub(super) async fn grants_now(&self, name: &ChoreName) -> Option<Grants> {
         let file = format!("{name}.toml");
         let bytes = self.reader.now(file.as_ref(), CONFIG_BYTES_MAX).await.ok()?;
         let (_, manifest) = parse(name, bytes.as_deref()).ok()?;
@@ -192,8 +197,8 @@ async fn component(
     Ok(Arc::new(Component { package, program, descriptor }))
 }
 
-fn services(options: &Options, sql: Sql, granted: &BTreeSet<Capability>) -> Services {
-    let has = |capability| granted.contains(&capability);
+fn services(options: &Options, sql: Sql, granted: &Grants) -> Services {
+    let scope = |capability| granted.scope(capability).cloned();
     Services {
         sql,
         memory: options.memory.clone(),
@@ -201,9 +206,11 @@ fn services(options: &Options, sql: Sql, granted: &BTreeSet<Capability>) -> Serv
         ledger: options.ledger.clone(),
         news: options.news.clone(),
         stop_wanted: options.stop_wanted.clone(),
-        orders: options.orders.clone().filter(|_| has(Capability::Orders)),
-        kademlia: has(Capability::Kademlia).then(|| options.kademlia.clone()),
-        transport: has(Capability::Transport).then(|| options.transport.clone()),
+        orders: options.orders.clone().zip(scope(Capability::Orders)).map(Granted::of),
+        kademlia: scope(Capability::Kademlia)
+            .map(|scope| Granted::of((options.kademlia.clone(), scope))),
+        transport: scope(Capability::Transport)
+            .map(|scope| Granted::of((options.transport.clone(), scope))),
     }
 }
 

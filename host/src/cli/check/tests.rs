@@ -13,7 +13,7 @@ fn whole() -> Report {
         kind: "text",
         default: default.map(str::to_owned),
     };
-    let need = |capability, given| Need { capability, given };
+    let need = |capability, given| Need { capability, given, effective: Vec::new() };
     Report {
         name: "hello".into(),
         version: "1.2.3".into(),
