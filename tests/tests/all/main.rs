@@ -12,6 +12,7 @@ mod doctor;
 mod failure_policy;
 mod faults;
 mod folder;
+mod grants;
 mod guests;
 mod hot_swap;
 mod ledger;

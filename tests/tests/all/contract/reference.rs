@@ -3,10 +3,9 @@
 
 mod types;
 
-use std::collections::BTreeSet;
 use std::path::Path;
 
-use chore_host::grant::{self, Refusal};
+use chore_host::grant::{self, Grants, Refusal, Weighed};
 use chore_host::name::ChoreName;
 use wit_parser::{
     Docs, Function, FunctionKind, InterfaceId, PackageId, PackageName, Resolve, TypeId, World,
@@ -135,8 +134,7 @@ impl Page<'_> {
         }
         let import = self.resolve.id_of(id).expect("a name");
         let chore = ChoreName::new("a").expect("a name");
-        let (wanted, refusals) =
-            grant::weigh(&chore, &[import], &BTreeSet::new(), &grant::offered(true));
+        let Weighed { wanted, refusals, .. } = weigh(&chore, import);
         match &refusals[..] {
             [] if wanted.is_empty() => "nothing to grant",
             [] => "every chore has it",
@@ -149,13 +147,12 @@ impl Page<'_> {
     fn grant_line(&self, id: InterfaceId) -> String {
         let import = self.resolve.id_of(id).expect("a name");
         let chore = ChoreName::new("a").expect("a name");
-        let (_, refusals) =
-            grant::weigh(&chore, &[import], &BTreeSet::new(), &grant::offered(true));
-        let line = refusals.into_iter().find_map(|refusal| match refusal {
+        let line = weigh(&chore, import).refusals.into_iter().find_map(|refusal| match refusal {
             Refusal::NotGranted { line, .. } => Some(line),
             _ => None,
         });
-        line.map(|line| format!("Needs `{line}` in the chore's config file.")).unwrap_or_default()
+        line.map(|line| format!("Needs `grants = {line}` in the chore's config file."))
+            .unwrap_or_default()
     }
 
     fn worlds(&mut self) {
@@ -234,6 +231,14 @@ impl Page<'_> {
             result.unwrap_or_default()
         )
     }
+}
+
+/// What an operator who has granted nothing hears of a chore with this import.
+fn weigh(chore: &ChoreName, import: String) -> Weighed {
+    let (granted, ceiling, offered) =
+        (Grants::default(), Grants::everything(), grant::offered(true));
+    let terms = grant::Terms { granted: &granted, ceiling: &ceiling, offered: &offered };
+    grant::weigh(chore, &[import], terms)
 }
 
 fn resource(kind: &FunctionKind) -> Option<TypeId> {
