@@ -12,6 +12,7 @@ pub mod kademlia;
 pub mod log;
 pub mod metrics;
 pub mod orders;
+pub mod quota;
 pub mod settings;
 pub mod sql;
 pub mod state;
@@ -28,9 +29,11 @@ use tracing::Instrument;
 use crate::bindings::types::{Error, ErrorKind};
 use crate::grant::Scope;
 use crate::node_id::NodeId;
+pub use quota::Quota;
 
 /// Everything that one call may touch.
 pub struct Contexts {
+    pub quota: Quota,
     pub log: log::Context,
     pub settings: settings::Context,
     pub state: state::Context,

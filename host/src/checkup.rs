@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::config::Chores;
+use crate::config::{Chores, Limits};
 use crate::descriptor::{self, Descriptor, SettingKind, SettingSpec};
 use crate::error::chain;
 use crate::grant::{self, Capability, Grants, Weighed};
@@ -19,6 +19,7 @@ use crate::name::ChoreName;
 use crate::package;
 use crate::registry::describe;
 use crate::runtime::Runtime;
+use crate::status::{self, LimitInForce};
 use crate::units::format_duration;
 
 /// A component, and what a peer has around it.
@@ -60,6 +61,7 @@ pub struct Report {
     pub world: &'static str,
     pub cycles: Vec<Cycle>,
     pub settings: Vec<Setting>,
+    pub limits: Vec<LimitInForce>,
     pub needs: Vec<Need>,
     /// As the component has them.
     pub imports: Vec<String>,
@@ -172,7 +174,11 @@ pub async fn examine(runtime: &Runtime, subject: Subject) -> Report {
     if !may_be_linked {
         return report;
     }
-    let described = describe(runtime, component, package.digest, &around).await;
+    let limits = match &manifest {
+        Some(manifest) => manifest.limits(&around.defaults),
+        None => around.defaults.limits_of_all(),
+    };
+    let described = describe(runtime, component, package.digest, &limits, &report.name).await;
     match described {
         Ok(descriptor) => said(&name, descriptor, manifest.as_ref(), &around, &mut report),
         Err(reason) => report.add(LiesIn::Component, reason),
@@ -252,11 +258,11 @@ async fn describe(
     runtime: &Runtime,
     component: Arc<[u8]>,
     digest: package::Digest,
-    around: &Around,
+    limits: &Limits,
+    name: &str,
 ) -> Result<Descriptor, String> {
     let compiled = runtime.compile(component, digest).await.map_err(|err| chain(&err))?;
-    let memory_max = usize::try_from(around.defaults.limits.memory).unwrap_or(usize::MAX);
-    let described = compiled.program.describe(memory_max).await.map_err(|err| chain(&err))?;
+    let described = compiled.program.describe(limits, name).await.map_err(|err| chain(&err))?;
     Ok(describe::descriptor(described))
 }
 
@@ -278,6 +284,8 @@ fn said(
             }
         }
     });
+    let limits = |resolved: &Resolved| status::limits(&resolved.limits, &resolved.limits_asked);
+    report.limits = resolved.as_ref().map(limits).unwrap_or_default();
     report.cycles = cycles(&descriptor, resolved.as_ref());
     report.settings = descriptor.settings.into_iter().map(setting).collect();
     (report.version, report.about) = (descriptor.version, descriptor.about);

@@ -111,7 +111,7 @@ impl Chore {
     ///
     /// If a run does not end, which is a bug of the host; then nothing is held.
     pub async fn hold(self: &Arc<Self>) -> Result<Held, Outcome> {
-        let grace = self.spec().grace;
+        let grace = self.spec().limits.grace;
         self.board.hold();
         let held = Held(self.clone());
         match timeout(grace.saturating_add(INTERRUPT_MAX), self.board.drained()).await {

@@ -6,6 +6,7 @@
 
 pub(crate) mod document;
 pub(crate) mod keys;
+mod limits;
 mod template;
 #[cfg(test)]
 mod tests;
@@ -21,10 +22,11 @@ use serde::{Deserialize, Serialize};
 
 use self::document::Document;
 pub use self::document::{Error, Place, Problem};
+pub use self::limits::{Asked, Ceiling, Limits};
 use crate::grant::Grants;
 use crate::limits::{
-    ARCHIVE_TTL, BACKOFF_FIRST, BACKOFF_INTERVALS_MAX, CHORE_MEMORY_BYTES, COMPILATIONS_AT_ONCE,
-    FAILURES_UNTIL_GIVEN_UP, FOLDER_SCAN_EVERY, GRACE, LEDGER_KEEP, LEDGER_KEEP_ROWS,
+    ARCHIVE_TTL, BACKOFF_FIRST, BACKOFF_INTERVALS_MAX, COMPILATIONS_AT_ONCE, COMPILE_TIMEOUT,
+    FAILURES_UNTIL_GIVEN_UP, FOLDER_SCAN_EVERY, LEDGER_KEEP, LEDGER_KEEP_ROWS, Limit,
     PROBATION_RUNS, SETTLED_KEPT, SHUTDOWN_BUDGET,
 };
 use crate::node_id::NodeUrl;
@@ -134,13 +136,19 @@ pub struct Chores {
     pub compile_at_once: usize,
     /// At least a second.
     #[serde(with = "units::duration")]
+    pub compile_timeout: Duration,
+    /// At least a second.
+    #[serde(with = "units::duration")]
     pub shutdown_budget: Duration,
     /// At least a second.
     #[serde(with = "units::duration")]
     pub scan_interval: Duration,
     /// Zero: a new version is good at once.
     pub probation_runs: u32,
+    /// Of a chore whose own file says nothing. What is above the ceiling is cut down to it.
     pub limits: Limits,
+    /// The most that a chore's own file may say.
+    pub ceiling: Ceiling,
     pub failure: Failure,
 }
 
@@ -150,30 +158,14 @@ impl Default for Chores {
             directory: PathBuf::from("chores"),
             grants_max: Grants::grantable(),
             compile_at_once: COMPILATIONS_AT_ONCE,
+            compile_timeout: COMPILE_TIMEOUT,
             shutdown_budget: SHUTDOWN_BUDGET,
             scan_interval: FOLDER_SCAN_EVERY,
             probation_runs: PROBATION_RUNS,
             limits: Limits::default(),
+            ceiling: Ceiling::default(),
             failure: Failure::default(),
         }
-    }
-}
-
-/// What one call of a chore may use.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Limits {
-    /// Memory of one instance, in bytes.
-    #[serde(with = "units::size")]
-    pub memory: u64,
-    /// From the wish to wind down to the end of an instance.
-    #[serde(with = "units::duration")]
-    pub grace: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Limits {
-        Limits { memory: CHORE_MEMORY_BYTES as u64, grace: GRACE }
     }
 }
 
@@ -361,10 +353,32 @@ impl Config {
             let problem = Problem::Value { key, kind, found: ": this is empty".into() };
             return Err(document.error_at(&["chores", "directory"], problem));
         }
+        self.chores.check_ceiling(document)?;
         once(document, ["nodes", "known"], &self.nodes.known)?;
         let intake = self.intake.as_ref();
         let satellites = intake.map(|intake| &intake.satellites[..]).unwrap_or_default();
         once(document, ["intake", "satellites"], satellites)
+    }
+}
+
+impl Chores {
+    /// What a chore gets that asks for nothing.
+    pub fn limits_of_all(&self) -> Limits {
+        self.limits.within(&self.ceiling.0)
+    }
+
+    /// What the file gives to every chore is what it lets them ask for. A default of ours that is
+    /// above the ceiling is cut down without a word.
+    fn check_ceiling(&self, document: &Document<'_>) -> Result<(), Error> {
+        for limit in Limit::ALL {
+            let (amount, most) = (self.limits.amount(limit), self.ceiling.0.amount(limit));
+            let path = ["chores", "limits", limit.key()];
+            if amount > most && document.has(&path) {
+                let (key, found, most) = (path.join("."), amount.written(), most.written());
+                return Err(document.error_at(&path, Problem::AboveCeiling { key, found, most }));
+            }
+        }
+        Ok(())
     }
 }
 

@@ -174,6 +174,7 @@ impl History {
             Outcome::Failed { .. }
             | Outcome::Trapped { .. }
             | Outcome::OutOfMemory { .. }
+            | Outcome::OutOfCpu { .. }
             | Outcome::TimedOut { .. } => {
                 let failed_before = probation.baseline.get(cycle).copied().unwrap_or(false);
                 if !failed_before && self.good.is_some() {

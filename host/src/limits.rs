@@ -1,4 +1,13 @@
 //! Every limit of the host: its name, unit, default and reason. Rooms take their numbers from here.
+//! Those that an operator changes for one chore are listed in `key.rs`.
+
+mod chore;
+mod key;
+mod sql;
+
+pub use chore::*;
+pub use key::{Amount, Limit};
+pub use sql::*;
 
 use std::time::Duration;
 
@@ -27,78 +36,6 @@ pub const TIMER_MAX: Duration = Duration::from_secs(60);
 
 /// How long a peer may take to finish a TCP and TLS handshake. 20 s proved too short in the field.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(60);
-
-// What a chore may use. The operator can lower or raise those that `NAME.toml` names.
-
-/// Memory of one instance, all its memories and tables together, in bytes.
-pub const CHORE_MEMORY_BYTES: usize = 64 * MIB;
-
-/// What a chore saves for its next call, in bytes: state is small, the rest belongs in `sql`.
-pub const STATE_BYTES_MAX: usize = MIB;
-
-/// One log line of a chore with its fields, in bytes.
-pub const LOG_LINE_BYTES_MAX: usize = 4 * 1024;
-
-/// Fields of one log line.
-pub const LOG_FIELDS_MAX: usize = 32;
-
-/// Lines that one call may log, so that a loop cannot fill the disk; the rest is counted.
-pub const LOG_LINES_PER_CALL_MAX: u64 = 10_000;
-
-/// Lines about one chore that are written to the peer's log in a second, for as long as it goes on:
-/// some 10 KB/s. A person reads none of more, and a disk of a gigabyte lasts for a day.
-pub const LOG_LINES_PER_SECOND: u32 = 100;
-
-/// Lines that may come at once before that counts: a run that says a lot, now and then.
-pub const LOG_LINES_BURST: u32 = 1_000;
-
-/// How often it is said that lines were dropped, and how many.
-pub const LOG_DROPPED_EVERY: Duration = Duration::from_secs(10);
-
-/// Distinct series (name and labels) of one chore's metrics: each costs memory for good.
-pub const METRIC_SERIES_MAX: usize = 1_000;
-
-/// A metric's or label's name or value, in bytes.
-pub const METRIC_TEXT_BYTES_MAX: usize = 256;
-
-/// Labels of one metric.
-pub const METRIC_LABELS_MAX: usize = 16;
-
-/// Cycles of one chore that have series of their own, some seventy each; further ones share theirs.
-/// A chore may change their names for ever.
-pub const METRIC_CYCLES_MAX: usize = 100;
-
-/// Upper ends of the buckets for durations, in seconds: from a run that does nothing to one that
-/// takes the longest timeout, each about 2.5 times the one before.
-pub const METRIC_SECONDS_BUCKETS: [f64; 15] = [
-    0.0001, 0.001, 0.005, 0.01, 0.025, 0.1, 0.25, 1.0, 2.5, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0,
-];
-
-/// Upper ends of the buckets for the memory of a run, in bytes: doubled from a small Rust chore's to
-/// the most that one may have.
-pub const METRIC_BYTES_BUCKETS: [f64; 12] = [
-    131_072.0,
-    524_288.0,
-    1_048_576.0,
-    2_097_152.0,
-    4_194_304.0,
-    8_388_608.0,
-    16_777_216.0,
-    33_554_432.0,
-    67_108_864.0,
-    134_217_728.0,
-    536_870_912.0,
-    4_294_967_296.0,
-];
-
-/// Upper ends of the buckets of a chore's own histograms, whose unit nobody knows: decades in thirds.
-pub const METRIC_GUEST_BUCKETS: [f64; 19] = [
-    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 50.0,
-    100.0, 1_000.0, 10_000.0, 100_000.0,
-];
-
-/// How often what costs a look into a database is looked up for the metrics.
-pub const SAMPLE_EVERY: Duration = Duration::from_secs(10);
 
 // Traces.
 
@@ -135,59 +72,6 @@ pub const RUNTIME_STALL_MIN: Duration = Duration::from_secs(5);
 
 /// How often the heartbeat says that tasks are carried out.
 pub const HEARTBEAT_EVERY: Duration = Duration::from_millis(500);
-
-/// Cycles of one chore, those it adds itself included.
-pub const CYCLES_MAX: usize = 1_000;
-
-/// Memories, tables and core instances of one component, each.
-pub const INSTANCE_PARTS_MAX: usize = 64;
-
-/// Resources (connections, transactions, streams) that one call holds at once.
-pub const RESOURCES_MAX: usize = 10_000;
-
-/// Bytes that one host call may copy out of a guest: lists and strings count as lifted, so this is
-/// a few times the largest message.
-pub const HOSTCALL_BYTES_MAX: usize = 32 * MIB;
-
-/// Random bytes that one call of WASI gives a guest: the host holds them meanwhile.
-pub const RANDOM_BYTES_MAX: u64 = MIB as u64;
-
-/// What a guest may write to its standard error, in bytes: a panic's message goes there.
-pub const STDERR_BYTES_MAX: usize = 16 * 1024;
-
-/// Messages that wait between a guest and a stream, each way.
-pub const STREAM_MESSAGES_WAITING: usize = 64;
-
-/// Time for `describe`, which needs none.
-pub const DESCRIBE_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Time for `open` and for `close` of a chore.
-pub const OPEN_TIMEOUT: Duration = Duration::from_secs(60);
-pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// How long a run that was asked to wind down has before its instance is dropped.
-pub const GRACE: Duration = Duration::from_secs(10);
-
-/// How often running guests are looked at: no run outlives its deadline by more than this.
-pub const EPOCH_TICK: Duration = Duration::from_millis(10);
-
-/// Components compiled at once: each keeps a core and some hundred MB busy.
-pub const COMPILATIONS_AT_ONCE: usize = 1;
-
-/// Longest dial that a chore may ask for.
-pub const DIAL_TIMEOUT_MAX: Duration = Duration::from_secs(5 * 60);
-
-/// Another peer's status message as a chore sees it, in bytes.
-pub const STATUS_MESSAGE_BYTES_MAX: usize = 4 * 1024;
-
-/// Orders that one host call lists or archives at once.
-pub const ORDERS_PER_CALL_MAX: u32 = 10_000;
-
-/// Orders that a stream of unsent orders reads ahead.
-pub const ORDERS_PER_PAGE: u32 = 256;
-
-/// Longest a single SQL statement of a chore may run.
-pub const SQL_STATEMENT_TIMEOUT: Duration = Duration::from_secs(30);
 
 // The cycle.
 
@@ -472,14 +356,6 @@ pub const EXTENSION_BYTES_MAX: usize = 4 * 1024;
 /// Longest timeout of a run: a week. A longer run is one that hangs, or should be a cycle.
 pub const RUN_TIMEOUT_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// Longest grace that an operator can give a run: closing the peer waits for it.
-pub const GRACE_MAX: Duration = Duration::from_secs(10 * 60);
-
-/// Least and most memory that an operator can give an instance, in bytes: a Rust chore starts with
-/// 1.1 MB, and wasm with 32-bit addresses ends at 4 GiB.
-pub const CHORE_MEMORY_BYTES_MIN: u64 = MIB as u64;
-pub const CHORE_MEMORY_BYTES_MAX: u64 = 4096 * MIB as u64;
-
 /// How long the schedule rests after a first failure, unless the operator says otherwise.
 pub const BACKOFF_FIRST: Duration = Duration::from_secs(10);
 
@@ -515,61 +391,6 @@ pub const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(3600);
 
 /// How long connections to other peers have to end when the peer closes.
 pub const TRANSPORT_CLOSE_WAIT: Duration = Duration::from_secs(1);
-
-// The database of a chore.
-
-/// Largest database file of one chore, in bytes: a chore must not fill the operator's disk.
-pub const SQL_DATABASE_BYTES_MAX: usize = 1024 * MIB;
-
-/// Largest write-ahead log of a chore's database with which a statement that writes begins, in
-/// bytes: an open stream or transaction keeps the log from being written back.
-pub const SQL_LOG_BYTES_MAX: u64 = 256 * MIB as u64;
-
-/// Largest text, blob or stored row, in bytes. Some functions, such as `instr`, take quadratic time
-/// and cannot be interrupted: with a megabyte that is seconds.
-pub const SQL_VALUE_BYTES_MAX: usize = MIB;
-
-/// Longest SQL statement, in bytes. Data belongs in its parameters.
-pub const SQL_STATEMENT_BYTES_MAX: usize = 256 * 1024;
-
-/// Columns of a table or of a result: with the largest value in each, SQLite holds 100 MiB.
-pub const SQL_COLUMNS_MAX: usize = 100;
-
-/// Depth of an expression, a tenth of SQLite's own limit: each level takes stack.
-pub const SQL_DEPTH_MAX: usize = 100;
-
-/// Triggers that start each other.
-pub const SQL_TRIGGER_DEPTH_MAX: usize = 32;
-
-/// Instructions of one compiled statement, so that views of views do not take all memory: some
-/// 6 MB.
-pub const SQL_INSTRUCTIONS_MAX: usize = 250_000;
-
-/// Tables, indexes, views and triggers of one database: each connection keeps them in memory.
-pub const SQL_OBJECTS_MAX: usize = 1_000;
-
-/// Longest pattern of LIKE and GLOB, in bytes: their time grows with pattern times text.
-pub const SQL_PATTERN_BYTES_MAX: usize = 256;
-
-/// Rows, and bytes in memory, that one query answers: a quarter of what one host call may copy.
-pub const SQL_ROWS_MAX: usize = 10_000;
-pub const SQL_BYTES_MAX: usize = 8 * MIB;
-
-/// One row of a stream, in bytes in memory.
-pub const SQL_ROW_BYTES_MAX: usize = 4 * MIB;
-
-/// Rows that a stream reads ahead: with the largest rows 64 MiB.
-pub const SQL_STREAM_ROWS_WAITING: usize = 16;
-
-/// Longest that a stream waits until its next row is taken: it holds a reader and the log.
-pub const SQL_STREAM_IDLE: Duration = Duration::from_secs(5 * 60);
-
-/// Streams of one database at once: one reader stays free for queries.
-pub const SQL_STREAMS_MAX: usize = DATABASE_READERS_MAX - 1;
-
-/// How often a running statement looks whether its time is up, in instructions of SQLite's machine:
-/// some 20 µs.
-pub const SQL_INSTRUCTIONS_PER_LOOK: i32 = 1_000;
 
 // Versions of a chore.
 

@@ -13,12 +13,12 @@ use serde::Deserialize;
 pub use self::resolve::{Resolved, ResolvedCycle};
 use crate::config::document::{Document, Key, Kind, Otherwise, Section, interval};
 use crate::config::keys::{
-    BACKOFF_FIRST, BACKOFF_MAX_MULTIPLE, FAILURE_AFTER, FAILURE_POLICY, GRACE, LOG_LEVELS, MEMORY,
+    BACKOFF_FIRST, BACKOFF_MAX_MULTIPLE, FAILURE_AFTER, FAILURE_POLICY, LIMITS, LOG_LEVELS,
 };
-use crate::config::{self, FailurePolicy, LogLevel, Place, Problem};
+use crate::config::{self, Asked, Chores, FailurePolicy, Limits, LogLevel, Place, Problem};
 use crate::cycle::{Interval, Start};
 use crate::grant::Grants;
-use crate::limits::{CONFIG_BYTES_MAX, CYCLE_INTERVAL_MAX, RUN_TIMEOUT_MAX};
+use crate::limits::{CONFIG_BYTES_MAX, CYCLE_INTERVAL_MAX, Limit, RUN_TIMEOUT_MAX};
 
 /// Every section and key of `NAME.toml`. What a chore's own defaults are, its descriptor says.
 pub const SECTIONS: &[Section] = &[
@@ -70,9 +70,10 @@ pub const SECTIONS: &[Section] = &[
     },
     Section {
         name: "limits",
-        help: "What the chore may use. The defaults are those in the peer's [chores.limits].",
+        help: "What the chore may use. The defaults are those in the peer's [chores.limits], the \
+               most that may stand here is in its [chores.ceiling].",
         decides: false,
-        keys: &[MEMORY, GRACE],
+        keys: LIMITS,
     },
     Section {
         name: "failure",
@@ -120,6 +121,12 @@ pub enum Error {
         "{origin}: setting \"{name}\" must be set: write {name} = {example} below [settings]{help}"
     )]
     Missing { origin: String, name: String, example: &'static str, help: String },
+    #[error(
+        "{place}: limits.{key} is {found}, above this peer's ceiling of {most}: lower it, or write \
+         {key} = {found} below [chores.ceiling] in chore.toml (line: {})",
+        .place.excerpt
+    )]
+    AboveCeiling { place: Box<Place>, key: &'static str, found: String, most: String },
     #[error("{place}: setting \"{name}\" must be {kind}: {reason}")]
     Setting { place: Box<Place>, name: String, kind: &'static str, reason: String },
 }
@@ -130,7 +137,9 @@ pub struct Manifest {
     origin: String,
     grants: Grants,
     cycles: BTreeMap<String, (Box<Place>, CycleKeys)>,
-    limits: LimitKeys,
+    limits: Asked,
+    /// Where each limit stands that is asked for.
+    limit_places: BTreeMap<Limit, Box<Place>>,
     failure: FailureKeys,
     /// When `None`, the peer's own.
     log_level: Option<LogLevel>,
@@ -148,13 +157,6 @@ struct CycleKeys {
 
 /// When `None`, the peer's default holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct LimitKeys {
-    memory: Option<u64>,
-    grace: Option<Duration>,
-}
-
-/// When `None`, the peer's default holds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct FailureKeys {
     policy: Option<FailurePolicy>,
     after: Option<u32>,
@@ -168,7 +170,7 @@ struct FailureKeys {
 struct File {
     grants: Grants,
     cycles: BTreeMap<String, CycleFile>,
-    limits: LimitsFile,
+    limits: Asked,
     failure: FailureFile,
     log: LogFile,
     settings: BTreeMap<String, toml::Value>,
@@ -181,13 +183,6 @@ struct CycleFile {
     timeout: Option<Span>,
     start: Option<Start>,
     jitter: Option<Span>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct LimitsFile {
-    memory: Option<Bytes>,
-    grace: Option<Span>,
 }
 
 #[derive(Default, Deserialize)]
@@ -207,9 +202,6 @@ struct LogFile {
 
 #[derive(Deserialize)]
 struct Span(#[serde(with = "crate::units::duration")] Duration);
-
-#[derive(Deserialize)]
-struct Bytes(#[serde(with = "crate::units::size")] u64);
 
 /// Read by our own units: see `units`.
 #[derive(Deserialize)]
@@ -265,14 +257,13 @@ impl Manifest {
             let place = document.place_of(&["cycles", &name]);
             (name, (place, keys.into()))
         };
+        let limit_place = |limit: Limit| (limit, document.place_of(&["limits", limit.key()]));
         Ok(Manifest {
             origin: origin.to_owned(),
             grants: file.grants,
             cycles: file.cycles.into_iter().map(cycle).collect(),
-            limits: LimitKeys {
-                memory: file.limits.memory.map(|bytes| bytes.0),
-                grace: file.limits.grace.map(|span| span.0),
-            },
+            limits: file.limits,
+            limit_places: file.limits.limits().map(limit_place).collect(),
             failure: FailureKeys {
                 policy: file.failure.policy,
                 after: file.failure.after,
@@ -287,6 +278,11 @@ impl Manifest {
     /// What the operator granted, besides what every chore gets.
     pub fn grants(&self) -> &Grants {
         &self.grants
+    }
+
+    /// What each call of the chore may use at a peer with these defaults and ceilings.
+    pub fn limits(&self, peer: &Chores) -> Limits {
+        self.limits.over(&peer.limits).within(&peer.ceiling.0)
     }
 }
 

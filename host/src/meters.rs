@@ -20,6 +20,7 @@ use metrics_exporter_prometheus::{
 use crate::error::chain;
 use crate::limits::{METRIC_BYTES_BUCKETS, METRIC_GUEST_BUCKETS, METRIC_SECONDS_BUCKETS};
 use catalogue::{CATALOGUE, Kind};
+pub use guest::{Counted, Whose};
 pub use runs::RunEnd;
 pub use tally::Tally;
 

@@ -141,7 +141,8 @@ struct Shared {
 fn runtime_options(home: &Home, config: &Config) -> runtime::Options {
     let place = runtime::cache::Place { directory: home.compiled(), secret: home.cache_secret() };
     let compilations_at_once = config.chores.compile_at_once;
-    runtime::Options { compilations_at_once, cache: Some(place) }
+    let compile_timeout = config.chores.compile_timeout;
+    runtime::Options { compilations_at_once, compile_timeout, cache: Some(place) }
 }
 
 impl Peer {

@@ -144,11 +144,12 @@ pub struct Query {
 
 impl Query {
     /// What `outcome` may be.
-    pub const OUTCOMES: [&str; 9] = [
+    pub const OUTCOMES: [&str; 10] = [
         "succeeded",
         "failed",
         "trapped",
         "out-of-memory",
+        "out-of-cpu",
         "timed-out",
         "cancelled",
         "host-failed",

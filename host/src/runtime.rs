@@ -9,6 +9,8 @@
 
 pub mod cache;
 mod compile;
+mod cpu;
+mod fixed;
 mod instance;
 mod limiter;
 mod store;
@@ -25,13 +27,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::warn;
 use wasmtime::component::Linker;
 use wasmtime::{Config, Engine};
 
 use crate::error::chain;
-use crate::limits::{COMPILATIONS_AT_ONCE, EPOCH_TICK};
+use crate::limits::{COMPILATIONS_AT_ONCE, COMPILE_TIMEOUT, EPOCH_TICK};
 use crate::meters::Tally;
 use crate::package::Digest;
 use cache::{Cache, Fingerprint, Place};
@@ -43,6 +45,8 @@ use store::{Bare, Granted};
 pub struct Options {
     /// At least one.
     pub compilations_at_once: usize,
+    /// How long who waits for a compilation waits, and for its turn while no other one ends.
+    pub compile_timeout: Duration,
     /// When `None`, compiled code is kept nowhere.
     pub cache: Option<Place>,
 }
@@ -50,7 +54,11 @@ pub struct Options {
 impl Default for Options {
     /// As many at once as the limits say, and no cache.
     fn default() -> Options {
-        Options { compilations_at_once: COMPILATIONS_AT_ONCE, cache: None }
+        Options {
+            compilations_at_once: COMPILATIONS_AT_ONCE,
+            compile_timeout: COMPILE_TIMEOUT,
+            cache: None,
+        }
     }
 }
 
@@ -96,6 +104,9 @@ struct Inner {
     linker: Linker<Granted>,
     bare_linker: Linker<Bare>,
     compiling: Arc<Semaphore>,
+    /// How many compilations have ended.
+    compiled: AtomicU64,
+    compile_timeout: Duration,
     /// Those in use: the code of a chore that was replaced goes with its last call.
     programs: Mutex<HashMap<Digest, Weak<Linked>>>,
     place: Option<Place>,
@@ -123,6 +134,8 @@ impl Runtime {
             linker,
             bare_linker,
             compiling: Arc::new(Semaphore::new(options.compilations_at_once.max(1))),
+            compiled: AtomicU64::new(0),
+            compile_timeout: options.compile_timeout,
             programs: Mutex::default(),
             place: options.cache,
             cache: OnceLock::new(),
@@ -155,7 +168,7 @@ impl Runtime {
         if let Some(program) = off_the_async_threads(load).await? {
             return Ok(self.keep(digest, program, Origin::Cache));
         }
-        let turn = self.0.compiling.clone().acquire_owned().await.map_err(|_| Error::Closed)?;
+        let turn = self.compiler().await?;
         // Who waited for its turn may have waited for this very component.
         if let Some(known) = self.known(&digest) {
             return Ok(known);
@@ -168,10 +181,30 @@ impl Runtime {
             let program = Program::compile(&runtime, &bytes, &digest);
             let nanos = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
             runtime.0.compile_nanos.fetch_add(nanos, Ordering::Relaxed);
+            runtime.0.compiled.fetch_add(1, Ordering::Relaxed);
             program
         };
-        let program = off_the_async_threads(compile).await??;
+        let limit = self.0.compile_timeout;
+        let compiled = tokio::time::timeout(limit, off_the_async_threads(compile)).await;
+        let program = compiled.map_err(|_| Error::CompileTimedOut { limit })???;
         Ok(self.keep(digest, program, Origin::Compiler))
+    }
+
+    /// A turn to compile. A compiler cannot be interrupted, so one that outlives its limit keeps its
+    /// turn, and the cores it takes are never more than were allowed; who waits for such a one gives
+    /// up, and who waits in a long queue that moves does not.
+    async fn compiler(&self) -> Result<OwnedSemaphorePermit, Error> {
+        let limit = self.0.compile_timeout;
+        loop {
+            let before = self.0.compiled.load(Ordering::Relaxed);
+            match tokio::time::timeout(limit, self.0.compiling.clone().acquire_owned()).await {
+                Ok(turn) => return turn.map_err(|_| Error::Closed),
+                Err(_) if self.0.compiled.load(Ordering::Relaxed) == before => {
+                    return Err(Error::NoCompiler { limit });
+                }
+                Err(_) => {}
+            }
+        }
     }
 
     fn known(&self, digest: &Digest) -> Option<Compiled> {
@@ -253,6 +286,38 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+
+    /// A component of one core module with one long function, which takes a while.
+    fn long_to_compile() -> Vec<u8> {
+        let with_length = |bytes: &[u8]| {
+            // Three bytes of LEB128, whatever the length is.
+            let length = bytes.len();
+            let part = |shift: usize| u8::try_from((length >> shift) & 0x7f).unwrap();
+            [&[part(0) | 0x80, part(7) | 0x80, part(14)][..], bytes].concat()
+        };
+        let body = [&[0][..], &[0x41, 1, 0x1a].repeat(20_000), &[0x0b]].concat();
+        let code = with_length(&[&[1][..], &with_length(&body)].concat());
+        let head = b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\x03\x02\x01\0\x0a";
+        let module = with_length(&[&head[..], &code].concat());
+        [&b"\0asm\x0d\0\x01\0\x01"[..], &module].concat()
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_a_compilation_or_a_turn_gives_up_in_time() {
+        let options = Options { compile_timeout: Duration::ZERO, ..Options::default() };
+        let runtime = Runtime::with(options).unwrap();
+        let bytes: Arc<[u8]> = long_to_compile().into();
+        let digest = Digest::of(&bytes);
+        let compile = async || runtime.compile(bytes.clone(), digest).await.err().unwrap();
+        let err = compile().await.to_string();
+        assert!(err.contains("not done within 0s, the limit"), "{err}");
+        assert!(err.contains("raise `compile-timeout` below [chores] in chore.toml"), "{err}");
+        // What nobody waits for any longer gives its turn back when it is done.
+        let turn = runtime.0.compiling.acquire().await.unwrap();
+        let err = compile().await.to_string();
+        assert!(err.contains("those before it are not done within 0s"), "{err}");
+        drop(turn);
+    }
 
     #[test]
     fn engines_of_one_config_share_code_and_others_do_not() {

@@ -19,9 +19,10 @@ use tokio::sync::{Mutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore, mpsc,
 
 use crate::database::Access;
 use crate::limits::{
-    DATABASE_CLOSE_TIMEOUT, DATABASE_READERS_MAX, SQL_BYTES_MAX, SQL_DATABASE_BYTES_MAX,
+    DATABASE_CLOSE_TIMEOUT, DATABASE_READERS_MAX, DISK_BYTES_FREE_MIN, SQL_BYTES_MAX,
     SQL_ROW_BYTES_MAX, SQL_ROWS_MAX, SQL_STREAM_IDLE, SQL_STREAM_ROWS_WAITING, SQL_STREAMS_MAX,
 };
+use crate::units;
 use connection::{Guest, Pool, Turn};
 use statement::{Budget, Call, Cancel, Found};
 
@@ -67,9 +68,12 @@ pub enum Error {
     #[error("stream rows: one has more than {SQL_ROW_BYTES_MAX} bytes: select less of it")]
     RowTooLarge,
     #[error(
-        "run statement: the database is full ({SQL_DATABASE_BYTES_MAX} bytes at most): delete what is not needed"
+        "run statement: the database is full, with at most {}: delete what is not needed",
+        units::format_size(*.bytes_max)
     )]
-    Full,
+    Full { bytes_max: u64 },
+    #[error("run statement: the host's disk is full")]
+    DiskFull,
     #[error(
         "write: the log is full: end the streams and transactions that are open, then try again"
     )]
@@ -123,12 +127,12 @@ impl Error {
             Error::ManyRows
             | Error::ManyBytes
             | Error::RowTooLarge
-            | Error::Full
+            | Error::Full { .. }
             | Error::LogFull
             | Error::TooBig(_) => Kind::TooLarge,
             Error::TimedOut | Error::Idle | Error::CloseTimedOut => Kind::TimedOut,
             Error::Denied(_) => Kind::Denied,
-            Error::Closed | Error::Host => Kind::Internal,
+            Error::DiskFull | Error::Closed | Error::Host => Kind::Internal,
         }
     }
 
@@ -161,8 +165,11 @@ impl Error {
             | ErrorCode::DatabaseLocked
             | ErrorCode::SchemaChanged => Error::Conflict(message),
             ErrorCode::DiskFull => {
-                tracing::warn!(path = %path.display(), "a chore's database is full, or its disk");
-                Error::Full
+                if disk_is_full(path) {
+                    tracing::error!(path = %path.display(), "the disk of a chore's database is full");
+                    return Error::DiskFull;
+                }
+                Error::Full { bytes_max: guest.bytes_max }
             }
             ErrorCode::TooBig => Error::TooBig(message),
             ErrorCode::OperationInterrupted => Error::TimedOut,
@@ -174,6 +181,13 @@ impl Error {
         tracing::error!(path = %path.display(), error = %source, "a chore's database failed");
         Error::Host
     }
+}
+
+/// SQLite has one code for a full disk and for a full file. What failed has been rolled back, but the
+/// log keeps its size, so that the disk is still as good as full.
+fn disk_is_full(path: &Path) -> bool {
+    let disk = path.parent().and_then(|directory| rustix::fs::statvfs(directory).ok());
+    disk.is_some_and(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) < DISK_BYTES_FREE_MIN)
 }
 
 /// A chore's database. Clones share it.
@@ -196,6 +210,11 @@ impl Sql {
             reading: Arc::new(Semaphore::new(DATABASE_READERS_MAX)),
             streaming: Arc::new(Semaphore::new(SQL_STREAMS_MAX)),
         }))
+    }
+
+    /// Holds for every statement from now on. A file that is larger already only shrinks.
+    pub fn set_bytes_max(&self, bytes_max: u64) {
+        self.0.pool.set_bytes_max(bytes_max);
     }
 
     /// Runs one statement in a transaction of its own: how many rows it inserted, changed or

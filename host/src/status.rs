@@ -9,6 +9,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
+use crate::config::Limits;
+use crate::limits::Limit;
 use crate::record::Usage;
 
 /// How one call of a chore (`open`, `run` or `close`) ended. Who is to blame differs by variant.
@@ -26,6 +28,10 @@ pub enum Outcome {
     },
     /// The chore asked for more memory than its limit; the limit is named.
     OutOfMemory {
+        message: String,
+    },
+    /// The chore computed for longer than its limit; the limit is named.
+    OutOfCpu {
         message: String,
     },
     /// Past its deadline, and it did not wind down within the grace period.
@@ -58,6 +64,7 @@ impl Outcome {
             Outcome::Failed { .. } => "failed",
             Outcome::Trapped { .. } => "trapped",
             Outcome::OutOfMemory { .. } => "out-of-memory",
+            Outcome::OutOfCpu { .. } => "out-of-cpu",
             Outcome::TimedOut { .. } => "timed-out",
             Outcome::Cancelled { .. } => "cancelled",
             Outcome::HostFailed { .. } => "host-failed",
@@ -72,6 +79,7 @@ impl Outcome {
             "failed" => Outcome::Failed { message },
             "trapped" => Outcome::Trapped { message },
             "out-of-memory" => Outcome::OutOfMemory { message },
+            "out-of-cpu" => Outcome::OutOfCpu { message },
             "timed-out" => Outcome::TimedOut { message },
             "cancelled" => Outcome::Cancelled { message },
             "host-failed" => Outcome::HostFailed { message },
@@ -87,6 +95,7 @@ impl Outcome {
             Outcome::Failed { message }
             | Outcome::Trapped { message }
             | Outcome::OutOfMemory { message }
+            | Outcome::OutOfCpu { message }
             | Outcome::TimedOut { message }
             | Outcome::Cancelled { message }
             | Outcome::HostFailed { message }
@@ -356,6 +365,9 @@ pub struct VersionStatus {
 /// What one call of a loaded chore may use.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LimitsInForce {
+    /// Each limit that has a key, in the order of the documentation.
+    #[serde(default)]
+    pub by_key: Vec<LimitInForce>,
     /// Memory of one instance, in bytes.
     pub memory_bytes: u64,
     /// From the wish to wind down to the end of an instance.
@@ -363,6 +375,27 @@ pub struct LimitsInForce {
     pub grace: Duration,
     /// By cycle, in the chore's order.
     pub timeouts: Vec<CycleTimeout>,
+}
+
+/// One limit of a chore.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LimitInForce {
+    /// As in a config file below `[limits]`.
+    pub key: String,
+    /// As a config file has it: "64MiB", "5m" or "1000".
+    pub value: String,
+    /// The chore's own config sets it.
+    pub overridden: bool,
+}
+
+/// Each limit, and whether the chore's own config sets it.
+pub fn limits(limits: &Limits, asked: &[Limit]) -> Vec<LimitInForce> {
+    let in_force = |limit: Limit| LimitInForce {
+        key: limit.key().to_owned(),
+        value: limits.amount(limit).written().trim_matches('"').to_owned(),
+        overridden: asked.contains(&limit),
+    };
+    Limit::ALL.into_iter().map(in_force).collect()
 }
 
 /// After what time a run is asked to wind down.

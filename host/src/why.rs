@@ -201,6 +201,7 @@ fn told(outcome: &Outcome) -> String {
     let verb = match outcome {
         Outcome::Succeeded | Outcome::Failed { .. } | Outcome::Trapped { .. } => outcome.word(),
         Outcome::OutOfMemory { .. } => "ran out of memory",
+        Outcome::OutOfCpu { .. } => "ran out of CPU time",
         Outcome::TimedOut { .. } => "timed out",
         Outcome::Cancelled { .. } => "was cancelled",
         Outcome::HostFailed { .. } => "was failed by the host",

@@ -6,12 +6,11 @@ use tracing::{debug, error, info, trace, warn};
 use wasmtime::component::{HasData, Linker};
 
 use crate::bindings::log::{self, Field, Level};
-use crate::capability::cut;
+use crate::capability::{Quota, cut};
 use crate::clock::Timestamp;
 use crate::config::LogLevel;
 use crate::limits::{
-    LOG_FIELDS_MAX, LOG_LINE_BYTES_MAX, LOG_LINES_PER_CALL_MAX, RUN_LOG_BYTES_KEPT,
-    RUN_LOG_LINES_KEPT,
+    LOG_FIELDS_MAX, LOG_LINE_BYTES_MAX, Limit, RUN_LOG_BYTES_KEPT, RUN_LOG_LINES_KEPT,
 };
 use crate::log_gate::Kind;
 use crate::logs::ChoreLog;
@@ -27,6 +26,7 @@ pub struct Context {
     last: VecDeque<String>,
     last_bytes: usize,
     listeners: Listeners,
+    quota: Quota,
 }
 
 /// Who hears of each line, and whose line it is.
@@ -55,13 +55,8 @@ impl Listeners {
 }
 
 impl Context {
-    pub fn new(log: ChoreLog, listeners: Listeners) -> Context {
-        Context { log, lines: 0, last: VecDeque::new(), last_bytes: 0, listeners }
-    }
-
-    /// Lines that the call lost to its limit.
-    pub fn dropped(&self) -> u64 {
-        self.lines.saturating_sub(LOG_LINES_PER_CALL_MAX)
+    pub fn new(log: ChoreLog, listeners: Listeners, quota: Quota) -> Context {
+        Context { log, lines: 0, last: VecDeque::new(), last_bytes: 0, listeners, quota }
     }
 
     /// All lines, the lost ones too.
@@ -97,7 +92,8 @@ impl HasData for Has {
 impl log::Host for View<'_> {
     fn write(&mut self, level: Level, message: String, fields: Vec<Field>) -> wasmtime::Result<()> {
         self.0.lines += 1;
-        if self.0.lines > LOG_LINES_PER_CALL_MAX {
+        if self.0.lines > self.0.quota.limits().log_lines {
+            self.0.quota.reached(Limit::LogLines, None);
             return Ok(());
         }
         let line = line(&message, &fields);
@@ -168,6 +164,7 @@ pub fn add_to_linker<T: Send + 'static>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Limits;
 
     #[test]
     fn a_line_is_one_line_and_has_an_end() {
@@ -181,7 +178,23 @@ mod tests {
         let name = crate::name::ChoreName::new("a").expect("a name");
         let log = crate::logs::Logs::new(LogLevel::Info).of(&name, None);
         let (news, cycle) = (News::new(Timestamp::EPOCH), String::new());
-        Context::new(log, Listeners { news, chore: name, cycle, run: 0 })
+        let limits = Limits { log_lines: 3, ..Limits::default() };
+        let quota = Quota::new(name.clone(), limits);
+        Context::new(log, Listeners { news, chore: name, cycle, run: 0 }, quota)
+    }
+
+    #[test]
+    fn lines_over_the_limit_are_dropped_counted_and_told() {
+        use crate::bindings::log::Host as _;
+        let mut context = new();
+        for i in 0..8 {
+            View(&mut context).write(Level::Info, format!("line {i}"), Vec::new()).expect("a line");
+        }
+        let reached = context.quota.all_reached();
+        let message = "too many log lines in one call, the rest was dropped: limit 3; raise \
+                       `limits.log-lines` in a.toml";
+        assert_eq!((reached.len(), reached[0].times, &reached[0].message[..]), (1, 5, message));
+        assert_eq!((context.lines(), context.take_last().len()), (8, 3));
     }
 
     #[test]

@@ -3,13 +3,27 @@
 use wasmtime::component::{HasData, Linker};
 
 use crate::bindings::metrics::{self, Label};
-use crate::meters::Meters;
+use crate::capability::Quota;
+use crate::limits::Limit;
+use crate::meters::{Counted, Meters, Whose};
 use crate::name::ChoreName;
 
 /// The meters that one call writes.
 pub struct Context {
     pub chore: ChoreName,
     pub meters: Meters,
+    pub quota: Quota,
+}
+
+impl Context {
+    /// Does to the meters what a guest asked for, and notes it if there is no room for the series.
+    fn tell(&self, what: impl FnOnce(&Meters, Whose<'_>) -> Counted) {
+        let series_max = self.quota.limits().metric_series;
+        let whose = Whose { chore: self.chore.as_str(), series_max };
+        if what(&self.meters, whose) == Counted::TooMany {
+            self.quota.reached(Limit::MetricSeries, None);
+        }
+    }
 }
 
 pub struct View<'a>(pub &'a mut Context);
@@ -26,17 +40,17 @@ fn pairs(labels: Vec<Label>) -> Vec<(String, String)> {
 
 impl metrics::Host for View<'_> {
     fn count(&mut self, name: String, labels: Vec<Label>, delta: u64) -> wasmtime::Result<()> {
-        self.0.meters.count(self.0.chore.as_str(), &name, pairs(labels), delta);
+        self.0.tell(|meters, whose| meters.count(whose, &name, pairs(labels), delta));
         Ok(())
     }
 
     fn gauge(&mut self, name: String, labels: Vec<Label>, value: f64) -> wasmtime::Result<()> {
-        self.0.meters.gauge(self.0.chore.as_str(), &name, pairs(labels), value);
+        self.0.tell(|meters, whose| meters.gauge(whose, &name, pairs(labels), value));
         Ok(())
     }
 
     fn observe(&mut self, name: String, labels: Vec<Label>, value: f64) -> wasmtime::Result<()> {
-        self.0.meters.observe(self.0.chore.as_str(), &name, pairs(labels), value);
+        self.0.tell(|meters, whose| meters.observe(whose, &name, pairs(labels), value));
         Ok(())
     }
 }

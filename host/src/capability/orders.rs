@@ -6,7 +6,7 @@ use wasmtime::component::{Accessor, FutureReader, HasData, Linker, StreamReader}
 use crate::bindings::orders::{self, ArchiveRequest, ArchivedInfo, Info, Status};
 use crate::bindings::types::{Error, ErrorKind};
 use crate::capability::streams::{self, Producer};
-use crate::capability::{Deadline, Granted, error, granted, node_id};
+use crate::capability::{Deadline, Granted, Quota, error, granted, node_id};
 use crate::clock::Timestamp;
 use crate::error::chain;
 use crate::grant::Scope;
@@ -21,6 +21,7 @@ pub(super) type BySatellite = Vec<(Vec<u8>, Vec<Info>)>;
 pub struct Context {
     pub orders: Option<Granted<Orders>>,
     pub deadline: Deadline,
+    pub quota: Quota,
 }
 
 /// What a function does with orders.
@@ -258,14 +259,19 @@ impl<T: Send + 'static> orders::HostWithStore<T> for Has {
         satellite: Vec<u8>,
     ) -> wasmtime::Result<Result<(StreamReader<Info>, FutureReader<Result<(), Error>>), Error>>
     {
-        let (orders, _) = accessor.with(|mut access| access.get().0.service(Access::Read));
-        let start = || Ok((orders?, node_id(&satellite)?));
-        let (orders, satellite) = match start() {
+        let (orders, quota) = accessor.with(|mut access| {
+            let context = &access.get().0;
+            (context.service(Access::Read).0, context.quota.clone())
+        });
+        let start =
+            || Ok((orders?, node_id(&satellite)?, streams::room(&quota, "stream unsent orders")?));
+        let (orders, satellite, room) = match start() {
             Ok(parts) => parts,
             Err(err) => return Ok(Err(err)),
         };
         let abandoned = || error(ErrorKind::Cancelled, "the orders were not read to the end");
         let (items, end) = streams::split(unsent(orders, satellite), abandoned);
+        let items = streams::holding(items, room);
         accessor.with(|mut access| {
             let items = StreamReader::new(&mut access, Producer(items))?;
             let end = async { wasmtime::error::Ok(end.await) };
@@ -319,7 +325,8 @@ mod tests {
         let orders = Orders::open(&home.path().join("orders.db")).await.unwrap();
         let deadline = Deadline(Instant::now() + Duration::from_secs(60));
         let granted = |scope| Some(Granted::of((orders.clone(), scope)));
-        let context = Context { orders: granted(Scope::All), deadline };
+        let quota = Quota::new(crate::name::ChoreName::new("a").unwrap(), Default::default());
+        let context = Context { orders: granted(Scope::All), deadline, quota };
         let (satellite, serial) = (vec![0; 32], vec![7; 16]);
         let (limit, order, expires) = (vec![1], vec![2], i64::MAX);
         let info =

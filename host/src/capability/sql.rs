@@ -10,9 +10,9 @@ use wasmtime::component::{
 use crate::bindings::sql::{self, Value};
 use crate::bindings::types::{Error, ErrorKind};
 use crate::capability::streams::{self, Producer};
-use crate::capability::{Deadline, error, traced};
+use crate::capability::{Deadline, Quota, error, quota, traced};
 use crate::error::chain;
-use crate::limits::SQL_STATEMENT_TIMEOUT;
+use crate::limits::Limit;
 use crate::sql::{self as service, Sql};
 
 pub(super) type Row = Vec<Value>;
@@ -21,6 +21,41 @@ pub(super) type Row = Vec<Value>;
 pub struct Context {
     pub sql: Sql,
     pub deadline: Deadline,
+    pub quota: Quota,
+}
+
+/// The time that a statement has, and who is told if that or the database's size is too little.
+struct Bounds {
+    left: Duration,
+    quota: Quota,
+}
+
+impl Bounds {
+    /// Room for the statement and its parameters until it has an answer.
+    fn hold(&self, statement: &str, parameters: &[Value]) -> Result<quota::Held, Error> {
+        let bytes = |value: &Value| match value {
+            Value::Text(text) => text.len(),
+            Value::Blob(bytes) => bytes.len(),
+            Value::Null | Value::Integer(_) | Value::Real(_) => 0,
+        };
+        let bytes = parameters.iter().map(|value| size_of::<Value>() + bytes(value)).sum::<usize>();
+        let held = self.quota.bytes(bytes.saturating_add(statement.len()));
+        held.map_err(|message| error(ErrorKind::TooLarge, format!("run statement: {message}")))
+    }
+
+    /// What the guest is told. Of a limit of its own, the operator is told as well.
+    fn refused(&self, err: &service::Error) -> Error {
+        let reached = match err {
+            service::Error::Full { .. } => Limit::SqlDatabase,
+            // With less left, it was the time of the whole call.
+            service::Error::TimedOut if self.left == self.quota.limits().sql_statement => {
+                Limit::SqlStatement
+            }
+            _ => return refused(err),
+        };
+        let message = format!("run statement: {}", self.quota.reached(reached, None));
+        error(refused(err).kind, message)
+    }
 }
 
 /// A transaction as a guest holds it. Dropped without a commit, it rolls back.
@@ -77,9 +112,14 @@ fn rows(rows: Vec<Vec<service::Value>>) -> Vec<Row> {
 
 /// What the functions do, as futures that own what they need: the guest's store goes on meanwhile.
 impl Context {
-    /// The database, and the time that a statement has.
-    fn service(&self) -> (Sql, Duration) {
-        (self.sql.clone(), self.deadline.left(SQL_STATEMENT_TIMEOUT))
+    /// The database, and what a statement has.
+    fn service(&self) -> (Sql, Bounds) {
+        (self.sql.clone(), self.bounds())
+    }
+
+    fn bounds(&self) -> Bounds {
+        let left = self.deadline.left(self.quota.limits().sql_statement);
+        Bounds { left, quota: self.quota.clone() }
     }
 
     pub(super) fn execute(
@@ -87,10 +127,11 @@ impl Context {
         statement: String,
         parameters: Vec<Value>,
     ) -> impl Future<Output = Result<u64, Error>> + Send + use<> {
-        let (sql, left) = self.service();
+        let (sql, bounds) = self.service();
         traced("sql execute", async move {
-            let changed = sql.execute(&statement, inside(parameters), left).await;
-            changed.map_err(|err| refused(&err))
+            let _held = bounds.hold(&statement, &parameters)?;
+            let changed = sql.execute(&statement, inside(parameters), bounds.left).await;
+            changed.map_err(|err| bounds.refused(&err))
         })
     }
 
@@ -99,18 +140,20 @@ impl Context {
         statement: String,
         parameters: Vec<Value>,
     ) -> impl Future<Output = Result<Vec<Row>, Error>> + Send + use<> {
-        let (sql, left) = self.service();
+        let (sql, bounds) = self.service();
         traced("sql query", async move {
-            let found = sql.query(&statement, inside(parameters), left).await;
-            found.map(rows).map_err(|err| refused(&err))
+            let _held = bounds.hold(&statement, &parameters)?;
+            let found = sql.query(&statement, inside(parameters), bounds.left).await;
+            found.map(rows).map_err(|err| bounds.refused(&err))
         })
     }
 
     pub(super) fn begin(&self) -> impl Future<Output = Result<Transaction, Error>> + Send + use<> {
-        let (sql, left) = self.service();
-        let begin =
-            async move { sql.begin(left).await.map(Transaction).map_err(|err| refused(&err)) };
-        traced("sql begin", begin)
+        let (sql, bounds) = self.service();
+        traced("sql begin", async move {
+            let begun = sql.begin(bounds.left).await;
+            begun.map(Transaction).map_err(|err| bounds.refused(&err))
+        })
     }
 }
 
@@ -120,18 +163,17 @@ impl View<'_> {
     fn shared(
         &self,
         transaction: &Resource<Transaction>,
-    ) -> wasmtime::Result<(service::Transaction, Duration)> {
-        let left = self.context.deadline.left(SQL_STATEMENT_TIMEOUT);
-        Ok((self.table.get(transaction)?.0.clone(), left))
+    ) -> wasmtime::Result<(service::Transaction, Bounds)> {
+        Ok((self.table.get(transaction)?.0.clone(), self.context.bounds()))
     }
 
     /// It is out of the table, and gone either way.
     fn taken(
         &mut self,
         transaction: Resource<Transaction>,
-    ) -> wasmtime::Result<(service::Transaction, Duration)> {
-        let left = self.context.deadline.left(SQL_STATEMENT_TIMEOUT);
-        Ok((self.table.delete(transaction)?.0, left))
+    ) -> wasmtime::Result<(service::Transaction, Bounds)> {
+        let transaction = self.table.delete(transaction)?.0;
+        Ok((transaction, self.context.bounds()))
     }
 
     pub(super) fn execute_in(
@@ -140,10 +182,11 @@ impl View<'_> {
         statement: String,
         parameters: Vec<Value>,
     ) -> wasmtime::Result<impl Future<Output = Result<u64, Error>> + Send + use<>> {
-        let (transaction, left) = self.shared(transaction)?;
+        let (transaction, bounds) = self.shared(transaction)?;
         Ok(traced("sql execute", async move {
-            let changed = transaction.execute(&statement, inside(parameters), left).await;
-            changed.map_err(|err| refused(&err))
+            let _held = bounds.hold(&statement, &parameters)?;
+            let changed = transaction.execute(&statement, inside(parameters), bounds.left).await;
+            changed.map_err(|err| bounds.refused(&err))
         }))
     }
 
@@ -153,10 +196,11 @@ impl View<'_> {
         statement: String,
         parameters: Vec<Value>,
     ) -> wasmtime::Result<impl Future<Output = Result<Vec<Row>, Error>> + Send + use<>> {
-        let (transaction, left) = self.shared(transaction)?;
+        let (transaction, bounds) = self.shared(transaction)?;
         Ok(traced("sql query", async move {
-            let found = transaction.query(&statement, inside(parameters), left).await;
-            found.map(rows).map_err(|err| refused(&err))
+            let _held = bounds.hold(&statement, &parameters)?;
+            let found = transaction.query(&statement, inside(parameters), bounds.left).await;
+            found.map(rows).map_err(|err| bounds.refused(&err))
         }))
     }
 
@@ -164,18 +208,20 @@ impl View<'_> {
         &mut self,
         transaction: Resource<Transaction>,
     ) -> wasmtime::Result<impl Future<Output = Result<(), Error>> + Send + use<>> {
-        let (transaction, left) = self.taken(transaction)?;
-        let commit = async move { transaction.commit(left).await.map_err(|err| refused(&err)) };
-        Ok(traced("sql commit", commit))
+        let (transaction, bounds) = self.taken(transaction)?;
+        Ok(traced("sql commit", async move {
+            transaction.commit(bounds.left).await.map_err(|err| bounds.refused(&err))
+        }))
     }
 
     pub(super) fn rollback(
         &mut self,
         transaction: Resource<Transaction>,
     ) -> wasmtime::Result<impl Future<Output = Result<(), Error>> + Send + use<>> {
-        let (transaction, left) = self.taken(transaction)?;
-        let rollback = async move { transaction.rollback(left).await.map_err(|err| refused(&err)) };
-        Ok(traced("sql rollback", rollback))
+        let (transaction, bounds) = self.taken(transaction)?;
+        Ok(traced("sql rollback", async move {
+            transaction.rollback(bounds.left).await.map_err(|err| bounds.refused(&err))
+        }))
     }
 }
 
@@ -212,16 +258,20 @@ impl<T: Send + 'static> sql::HostWithStore<T> for Has {
         statement: String,
         parameters: Vec<Value>,
     ) -> wasmtime::Result<Result<(StreamReader<Row>, FutureReader<Result<(), Error>>), Error>> {
-        let (sql, left) = accessor.with(|mut access| access.get().context.service());
+        let (sql, bounds) = accessor.with(|mut access| access.get().context.service());
         let open = async {
-            sql.stream(&statement, inside(parameters), left).await.map_err(|err| refused(&err))
+            let room = streams::room(&bounds.quota, "stream rows")?;
+            let _held = bounds.hold(&statement, &parameters)?;
+            let found = sql.stream(&statement, inside(parameters), bounds.left).await;
+            Ok((room, found.map_err(|err| bounds.refused(&err))?))
         };
-        let found = match traced("sql stream", open).await {
+        let (room, found) = match traced("sql stream", open).await {
             Ok(found) => found,
             Err(err) => return Ok(Err(err)),
         };
         let abandoned = || error(ErrorKind::Cancelled, "the rows were not read to the end");
-        let (items, end) = streams::split(typed(found), abandoned);
+        let (items, end) = streams::split(typed(found, bounds), abandoned);
+        let items = streams::holding(items, room);
         accessor.with(|mut access| {
             let items = StreamReader::new(&mut access, Producer(items))?;
             let end = async { wasmtime::error::Ok(end.await) };
@@ -245,8 +295,9 @@ impl<T: Send + 'static> sql::HostWithStore<T> for Has {
 
 fn typed(
     found: impl Stream<Item = Result<Vec<service::Value>, service::Error>> + Send + 'static,
+    bounds: Bounds,
 ) -> impl Stream<Item = Result<Row, Error>> + Send + 'static {
-    found.map(|row| row.map(outside).map_err(|err| refused(&err)))
+    found.map(move |row| row.map(outside).map_err(|err| bounds.refused(&err)))
 }
 
 impl<T: Send + 'static> sql::HostTransactionWithStore<T> for Has {

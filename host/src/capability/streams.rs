@@ -1,9 +1,12 @@
 //! Streams between host and guest, with back-pressure in both directions. It knows no protocol.
 
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use futures::stream::BoxStream;
+use futures::task::AtomicWaker;
 use futures::{Stream, StreamExt};
 use tokio::sync::mpsc;
 use tokio_util::sync::PollSender;
@@ -13,7 +16,10 @@ use wasmtime::component::{
     VecBuffer,
 };
 
-use crate::limits::STREAM_MESSAGES_WAITING;
+use crate::bindings::types::{Error, ErrorKind};
+use crate::capability::quota::Held;
+use crate::capability::{Quota, error};
+use crate::limits::{STREAM_BYTES_WAITING, STREAM_MESSAGES_WAITING};
 
 /// Gives a guest what a host stream yields. The guest asks, so nothing is read ahead but what was
 /// ready at once.
@@ -58,12 +64,57 @@ where
     }
 }
 
+/// Room for one more stream of this call.
+pub fn room(quota: &Quota, operation: &str) -> Result<Held, Error> {
+    let too_many = |message| error(ErrorKind::TooLarge, format!("{operation}: {message}"));
+    quota.stream().map_err(too_many)
+}
+
+/// The items, which hold the room of their stream until they end or nobody reads them any longer.
+pub fn holding<T: Send + 'static>(
+    items: BoxStream<'static, T>,
+    room: Held,
+) -> BoxStream<'static, T> {
+    let state = (items, room);
+    let next = |(mut items, room): (BoxStream<'static, T>, Held)| async move {
+        items.next().await.map(|item| (item, (items, room)))
+    };
+    Box::pin(futures::stream::unfold(state, next).fuse())
+}
+
 /// Takes what a guest writes, one item at a time and only when there is room for it.
-struct Consumer<T>(PollSender<T>);
+struct Consumer<T> {
+    items: PollSender<T>,
+    waiting: Arc<Waiting>,
+}
+
+/// What a guest wrote that nobody has taken.
+#[derive(Default)]
+struct Waiting {
+    bytes: AtomicUsize,
+    consumer: AtomicWaker,
+}
+
+impl Waiting {
+    /// With the waker first, so that what is taken meanwhile wakes.
+    fn is_full(&self, cx: &Context<'_>) -> bool {
+        self.consumer.register(cx.waker());
+        self.bytes.load(Ordering::Acquire) >= STREAM_BYTES_WAITING
+    }
+
+    fn put(&self, bytes: usize) {
+        self.bytes.fetch_add(bytes, Ordering::AcqRel);
+    }
+
+    fn take(&self, bytes: usize) {
+        self.bytes.fetch_sub(bytes, Ordering::AcqRel);
+        self.consumer.wake();
+    }
+}
 
 impl<D, T> StreamConsumer<D> for Consumer<T>
 where
-    T: Lift + Send + 'static,
+    T: Lift + AsRef<[u8]> + Send + 'static,
 {
     type Item = T;
 
@@ -79,7 +130,11 @@ where
         }
         let mut taken = false;
         loop {
-            match self.0.poll_reserve(cx) {
+            let reserved = match self.waiting.is_full(cx) {
+                true => Poll::Pending,
+                false => self.items.poll_reserve(cx),
+            };
+            match reserved {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(_)) => return Poll::Ready(Ok(StreamResult::Dropped)),
                 Poll::Pending if taken => return Poll::Ready(Ok(StreamResult::Completed)),
@@ -91,7 +146,8 @@ where
             let Some(item) = item.pop() else {
                 return Poll::Ready(Ok(StreamResult::Completed));
             };
-            if self.0.send_item(item).is_err() {
+            self.waiting.put(item.as_ref().len());
+            if self.items.send_item(item).is_err() {
                 return Poll::Ready(Ok(StreamResult::Dropped));
             }
             taken = true;
@@ -105,15 +161,19 @@ where
 /// A guest's stream as one the host can poll, with a bounded number of items between.
 pub fn consume<T, S>(reader: StreamReader<T>, store: S) -> wasmtime::Result<BoxStream<'static, T>>
 where
-    T: Lift + Send + 'static,
+    T: Lift + AsRef<[u8]> + Send + 'static,
     S: wasmtime::AsContextMut,
 {
     let (sender, receiver) = mpsc::channel(STREAM_MESSAGES_WAITING);
-    reader.pipe(store, Consumer(PollSender::new(sender)))?;
-    let receive = |mut receiver: mpsc::Receiver<T>| async move {
-        receiver.recv().await.map(|item| (item, receiver))
+    let waiting = Arc::new(Waiting::default());
+    let consumer = Consumer { items: PollSender::new(sender), waiting: waiting.clone() };
+    reader.pipe(store, consumer)?;
+    let receive = |(mut receiver, waiting): (mpsc::Receiver<T>, Arc<Waiting>)| async move {
+        let item = receiver.recv().await?;
+        waiting.take(item.as_ref().len());
+        Some((item, (receiver, waiting)))
     };
-    Ok(Box::pin(futures::stream::unfold(receiver, receive)))
+    Ok(Box::pin(futures::stream::unfold((receiver, waiting), receive)))
 }
 
 /// Splits a stream of results in two, as the contract has it: the items, and a future that says

@@ -11,7 +11,7 @@ use wasmtime::component::{
 use crate::bindings::transport::{self, Node, Status};
 use crate::bindings::types::{Error, ErrorKind};
 use crate::capability::streams::{self, Producer};
-use crate::capability::{Deadline, Granted, cut, error, granted, node_id};
+use crate::capability::{Deadline, Granted, Quota, cut, error, granted, node_id};
 use crate::error::chain;
 use crate::limits::{DIAL_TIMEOUT_MAX, STATUS_MESSAGE_BYTES_MAX};
 use crate::node_id::NodeUrl;
@@ -21,6 +21,7 @@ use crate::transport::{self as service, Transport};
 pub struct Context {
     pub transport: Option<Granted<Transport>>,
     pub deadline: Deadline,
+    pub quota: Quota,
 }
 
 /// A connection as a guest holds it; the host's pool keeps the real one.
@@ -40,6 +41,10 @@ impl HasData for Has {
 fn status(from: &GrpcStatus) -> Status {
     let code = u32::try_from(from.code() as i32).unwrap_or(Code::Unknown as u32);
     Status { code, message: cut(from.message(), STATUS_MESSAGE_BYTES_MAX).to_owned() }
+}
+
+fn exhausted(message: String) -> Status {
+    Status { code: Code::ResourceExhausted as u32, message }
 }
 
 fn abandoned() -> Status {
@@ -88,7 +93,9 @@ impl View<'_> {
         request: Vec<u8>,
     ) -> wasmtime::Result<impl Future<Output = Result<Vec<u8>, Status>> + Send + use<>> {
         let (connection, deadline) = self.parts(connection)?;
+        let held = self.context.quota.bytes(request.len());
         Ok(async move {
+            let _held = held.map_err(exhausted)?;
             let answer = connection.unary(&method, request, deadline.left(Duration::MAX)).await;
             answer.map_err(|err| status(&err))
         })
@@ -140,6 +147,11 @@ impl<T: Send + 'static> transport::HostConnectionWithStore<T> for Has {
     {
         let (connection, deadline) = accessor.with(|mut access| access.get().parts(&connection))?;
         let requests = accessor.with(|access| streams::consume(requests, access))?;
+        let room = accessor.with(|mut access| access.get().context.quota.stream());
+        let room = match room {
+            Ok(room) => room,
+            Err(message) => return Ok(Err(exhausted(message))),
+        };
         let timeout = deadline.left(Duration::MAX);
         let responses = match connection.stream(&method, requests, timeout).await {
             Ok(responses) => responses,
@@ -147,6 +159,7 @@ impl<T: Send + 'static> transport::HostConnectionWithStore<T> for Has {
         };
         let responses = responses.map(|item| item.map_err(|err| status(&err)));
         let (items, end) = streams::split(responses, abandoned);
+        let items = streams::holding(items, room);
         accessor.with(|mut access| {
             let items = StreamReader::new(&mut access, Producer(items))?;
             let end = async { wasmtime::error::Ok(end.await) };

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -10,14 +9,16 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, warn};
 
 use crate::bindings::lifecycle::{CloseReason, OpenReason, RunReason as GuestReason, Tick};
+use crate::capability::quota::{Quota, Reached};
 use crate::capability::{self, Contexts, Deadline, Granted};
 use crate::chore::{Board, Remembered};
 use crate::clock::Timestamp;
+use crate::config::Limits;
 use crate::cycle::{Run, RunReason, Schedule};
 use crate::error::chain;
 use crate::kademlia::Kademlia;
 use crate::ledger::Ledger;
-use crate::limits::{CLOSE_TIMEOUT, OPEN_TIMEOUT};
+use crate::limits::{Amount, CLOSE_TIMEOUT, Limit, OPEN_TIMEOUT};
 use crate::logs::ChoreLog;
 use crate::memory::Memory;
 use crate::meters::Meters;
@@ -45,10 +46,10 @@ pub struct Spec {
     pub added_schedule: Schedule,
     /// What an earlier life of the peer left of each cycle.
     pub remembered: HashMap<String, Remembered>,
-    /// Memory of one instance, in bytes.
-    pub memory_bytes_max: usize,
-    /// From the wish to wind down to the end of an instance.
-    pub grace: Duration,
+    /// What one call may use.
+    pub limits: Limits,
+    /// Which of them its own config sets.
+    pub limits_asked: Vec<Limit>,
     /// Its lines in the peer's log.
     pub log: ChoreLog,
     pub services: Services,
@@ -58,6 +59,13 @@ pub struct Spec {
 
 /// Why the peer must not go on, once a chore that is a check has failed.
 pub type StopWanted = watch::Sender<Option<String>>;
+
+impl Spec {
+    /// What is said when a call has reached one of its limits.
+    fn reached(&self, limit: Limit, wanted: Option<Amount>) -> String {
+        limit.reached(self.name.as_str(), wanted, self.limits.amount(limit))
+    }
+}
 
 /// See [`Spec::on_ended`].
 pub type OnEnded = Arc<dyn Fn(&str, &LastRun) + Send + Sync>;
@@ -145,7 +153,9 @@ pub(super) async fn run(
     };
     let mut done = spec.program.run(call, tick).await;
     let (usage, log_lines) = (done.usage, done.log_lines);
-    let (log, backtrace) = (std::mem::take(&mut done.log), std::mem::take(&mut done.backtrace));
+    let (mut log, backtrace) = (std::mem::take(&mut done.log), std::mem::take(&mut done.backtrace));
+    // Beside its own lines, so that the ledger has it with the run.
+    log.extend(done.reached.iter().map(Reached::line));
     let outcome = judge(&spec, done, deadline, &signals).await;
     let span = tracing::Span::current();
     span.record("outcome", outcome.word());
@@ -175,8 +185,11 @@ fn call(
     let services = &spec.services;
     let name = &spec.name;
     // Host functions still answer while the call winds down.
-    let end = Deadline(deadline + spec.grace);
+    let end = Deadline(deadline + spec.limits.grace);
+    let quota = Quota::new(name.clone(), spec.limits);
+    services.sql.set_bytes_max(spec.limits.sql_database);
     let contexts = Contexts {
+        quota: quota.clone(),
         log: capability::log::Context::new(
             spec.log.clone(),
             capability::log::Listeners {
@@ -185,6 +198,7 @@ fn call(
                 cycle: cycle.to_owned(),
                 run,
             },
+            quota.clone(),
         ),
         settings: capability::settings::Context(spec.settings.clone()),
         state: capability::state::Context {
@@ -198,8 +212,16 @@ fn call(
             wind_down: signals.wind_down.clone(),
             was_told: false,
         },
-        sql: capability::sql::Context { sql: services.sql.clone(), deadline: end },
-        orders: capability::orders::Context { orders: services.orders.clone(), deadline: end },
+        sql: capability::sql::Context {
+            sql: services.sql.clone(),
+            deadline: end,
+            quota: quota.clone(),
+        },
+        orders: capability::orders::Context {
+            orders: services.orders.clone(),
+            deadline: end,
+            quota: quota.clone(),
+        },
         kademlia: capability::kademlia::Context {
             kademlia: services.kademlia.clone(),
             deadline: end,
@@ -207,17 +229,18 @@ fn call(
         transport: capability::transport::Context {
             transport: services.transport.clone(),
             deadline: end,
+            quota: quota.clone(),
         },
         metrics: capability::metrics::Context {
             chore: name.clone(),
             meters: services.meters.clone(),
+            quota,
         },
     };
     Call {
         contexts,
-        memory_bytes_max: spec.memory_bytes_max,
+        limits: spec.limits,
         deadline,
-        grace: spec.grace,
         wind_down: signals.wind_down.clone(),
         interrupt: signals.interrupt.clone(),
     }
@@ -226,9 +249,8 @@ fn call(
 /// What the end of a call means, once its state is kept.
 async fn judge(spec: &Spec, done: Done, deadline: Instant, signals: &Signals) -> Outcome {
     spec.log.tell_dropped();
-    if done.log_dropped > 0 {
-        let dropped = done.log_dropped;
-        warn!(chore = %spec.name, dropped, "log lines over the limit of one call were dropped");
+    for reached in &done.reached {
+        warn!(chore = %spec.name, times = reached.times, "{}", reached.message);
     }
     let late = Instant::now() >= deadline;
     let told = signals.wind_down.is_cancelled();
@@ -241,14 +263,18 @@ async fn judge(spec: &Spec, done: Done, deadline: Instant, signals: &Signals) ->
         Ended::Returned(Err(message)) if told => Outcome::Cancelled { message },
         Ended::Returned(Err(message)) => Outcome::Failed { message },
         Ended::Trapped(message) => Outcome::Trapped { message },
-        Ended::OutOfMemory(message) => Outcome::OutOfMemory { message },
+        Ended::OutOfMemory { wanted } => {
+            let wanted = Some(Amount::Bytes(wanted));
+            Outcome::OutOfMemory { message: spec.reached(Limit::Memory, wanted) }
+        }
+        Ended::OutOfCpu => Outcome::OutOfCpu { message: spec.reached(Limit::Cpu, None) },
         Ended::Interrupted if !late => {
             Outcome::Cancelled { message: "interrupted: it did not wind down in time".into() }
         }
         Ended::TimedOut | Ended::Interrupted => Outcome::TimedOut {
             message: format!(
                 "interrupted: past its deadline, and it did not wind down within {}",
-                humantime::format_duration(spec.grace)
+                humantime::format_duration(spec.limits.grace)
             ),
         },
         Ended::HostFailed(message) => Outcome::HostFailed { message },

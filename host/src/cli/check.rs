@@ -156,6 +156,9 @@ pub(super) fn text(report: &Report) -> String {
     for spec in &report.settings {
         add("setting", with_help(setting(spec), &spec.help));
     }
+    for limit in report.limits.iter().filter(|limit| limit.overridden) {
+        add("limit", format!("{}: {}", limit.key, limit.value));
+    }
     let (always, word): (Vec<&Need>, Vec<&Need>) =
         report.needs.iter().partition(|need| need.given == Given::Always);
     let always: Vec<&str> = always.iter().map(|need| need.capability.name()).collect();

@@ -21,8 +21,8 @@ pub(super) struct Asked {
     /// Only this cycle
     #[arg(long)]
     cycle: Option<String>,
-    /// Only runs that ended so: succeeded, failed, trapped, out-of-memory, timed-out, cancelled,
-    /// host-failed, interrupted; or running
+    /// Only runs that ended so: succeeded, failed, trapped, out-of-memory, out-of-cpu, timed-out,
+    /// cancelled, host-failed, interrupted; or running
     #[arg(long, value_parser = Query::OUTCOMES, hide_possible_values = true)]
     outcome: Option<String>,
     /// Only runs, not what was skipped or done

@@ -23,6 +23,7 @@ const WORDS: [(&[&str], &str); 3] = [
             "failed",
             "trapped",
             "out-of-memory",
+            "out-of-cpu",
             "timed-out",
             "host-failed",
             "interrupted",

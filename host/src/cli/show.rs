@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 use crate::clock::Timestamp;
 use crate::grant::Capability;
 use crate::status::{
-    ChoreDetail, ChoreStatus, CycleStatus, LastRun, LimitsInForce, RefusedFile, Setting,
-    VersionStatus,
+    ChoreDetail, ChoreStatus, CycleStatus, LastRun, LimitInForce, LimitsInForce, RefusedFile,
+    Setting, VersionStatus,
 };
 
 /// How much of a digest tells two builds of a chore apart at a glance, in characters.
@@ -194,15 +194,19 @@ fn version(of: &VersionStatus, now: Timestamp) -> Vec<String> {
 
 fn limit_rows(limits: &LimitsInForce) -> Vec<Vec<String>> {
     let row = |name: &str, value: String| vec![name.to_owned(), value];
-    let mut rows = vec![
-        row("memory", crate::units::format_size(limits.memory_bytes)),
-        row("grace", crate::units::format_duration(limits.grace)),
-    ];
+    let mut rows: Vec<Vec<String>> = limits.by_key.iter().map(limit).collect();
     rows.extend(limits.timeouts.iter().map(|of| {
         let timeout = crate::units::format_duration(of.timeout);
         row(&format!("timeout of {}", plain(&of.cycle)), timeout)
     }));
     rows
+}
+
+/// What it is, and whether the chore's own config says so.
+pub(super) fn limit(limit: &LimitInForce) -> Vec<String> {
+    let mut row = vec![plain(&limit.key), plain(&limit.value)];
+    row.extend(limit.overridden.then(|| "set in its config file".to_owned()));
+    row
 }
 
 /// One chore, its cycles each by itself.

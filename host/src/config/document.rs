@@ -163,6 +163,10 @@ pub enum Problem {
     Value { key: String, kind: String, found: String },
     #[error("{key} lists {id} twice")]
     Twice { key: String, id: String },
+    #[error(
+        "{key} is {found}, above the ceiling of {most}: lower it, or raise it in [chores.ceiling]"
+    )]
+    AboveCeiling { key: String, found: String, most: String },
     #[error("[{section}] needs {needs}")]
     Needs { section: &'static str, needs: &'static str },
 }
@@ -231,6 +235,19 @@ impl<'a> Document<'a> {
             table = inner;
         }
         place(self.text, self.origin, at, path.first() == Some(&"settings"))
+    }
+
+    /// Whether there is such a key or section.
+    pub fn has(&self, path: &[&str]) -> bool {
+        let Some((last, sections)) = path.split_last() else { return true };
+        let mut table = self.table.get_ref();
+        for section in sections {
+            match table.get(*section).map(Spanned::get_ref) {
+                Some(DeValue::Table(inner)) => table = inner,
+                _ => return false,
+            }
+        }
+        table.contains_key(*last)
     }
 
     /// An error about a key or section that is there.

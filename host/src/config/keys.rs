@@ -4,9 +4,10 @@
 use std::time::Duration;
 
 use super::document::{Key, Kind, Otherwise, Section};
+use super::limits;
 use crate::limits::{
-    CHORE_MEMORY_BYTES_MAX, CHORE_MEMORY_BYTES_MIN, COMPILATIONS_AT_ONCE_MAX, CYCLE_INTERVAL_MAX,
-    GRACE_MAX, LEDGER_KEEP_ROWS_MAX, PROBATION_RUNS_MAX, SHUTDOWN_BUDGET_MAX,
+    COMPILATIONS_AT_ONCE_MAX, COMPILE_TIMEOUT_MAX, CYCLE_INTERVAL_MAX, LEDGER_KEEP_ROWS_MAX,
+    PROBATION_RUNS_MAX, SHUTDOWN_BUDGET_MAX,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -17,18 +18,7 @@ pub const FAILURE_POLICIES: &[&str] = &["keep", "back-off", "pause", "stop-peer"
 pub const LOG_FORMATS: &[&str] = &["auto", "text", "json"];
 
 /// What every chore gets unless its own file says otherwise; `NAME.toml` has the same keys.
-pub const MEMORY: Key = Key {
-    name: "memory",
-    kind: Kind::Size { min: CHORE_MEMORY_BYTES_MIN, max: CHORE_MEMORY_BYTES_MAX },
-    otherwise: Otherwise::Is("\"64MiB\""),
-    help: "Memory of one call of a chore.",
-};
-pub const GRACE: Key = Key {
-    name: "grace",
-    kind: Kind::Duration { min: Duration::ZERO, max: GRACE_MAX },
-    otherwise: Otherwise::Is("\"10s\""),
-    help: "How long a call that was asked to wind down has before it is ended.",
-};
+pub const LIMITS: &[Key] = limits::KEYS;
 pub const FAILURE_POLICY: Key = Key {
     name: "policy",
     kind: Kind::OneOf(FAILURE_POLICIES),
@@ -151,6 +141,14 @@ pub const SECTIONS: &[Section] = &[
                        busy.",
             },
             Key {
+                name: "compile-timeout",
+                kind: Kind::Duration { min: SECOND, max: COMPILE_TIMEOUT_MAX },
+                otherwise: Otherwise::Is("\"10m\""),
+                help: "How long a chore waits for its compilation before it is refused. A \
+                       compilation cannot be interrupted: it goes on, and `chore reload NAME` finds \
+                       what it made.",
+            },
+            Key {
                 name: "shutdown-budget",
                 kind: Kind::Duration { min: SECOND, max: SHUTDOWN_BUDGET_MAX },
                 otherwise: Otherwise::Is("\"30s\""),
@@ -175,7 +173,13 @@ pub const SECTIONS: &[Section] = &[
         name: "chores.limits",
         help: "What every chore may use, unless its own NAME.toml says otherwise.",
         decides: false,
-        keys: &[MEMORY, GRACE],
+        keys: LIMITS,
+    },
+    Section {
+        name: "chores.ceiling",
+        help: "The most that a NAME.toml may set each limit to; one above it is refused.",
+        decides: false,
+        keys: limits::CEILING_KEYS,
     },
     Section {
         name: "chores.failure",

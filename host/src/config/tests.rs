@@ -48,10 +48,12 @@ fn every_key_is_read() {
         directory = "/srv/chores"
         grants-max = ["orders:read"]
         compile-at-once = 2
+        compile-timeout = "2m"
         shutdown-budget = "1m"
         scan-interval = "5s"
         probation-runs = 0
-        limits = { memory = "32MiB", grace = "0s" }
+        limits = { memory = "32MiB", cpu = "10s", grace = "0s", log-lines = 1, metric-series = 2, sql-database = "3MiB", sql-statement = "4s", streams = 5, in-flight = "6MiB" }
+        ceiling = { memory = "64MiB", cpu = "20s" }
         failure.policy = "stop-peer"
         failure.after = 1
         failure.backoff-first = "0s"
@@ -86,10 +88,26 @@ fn every_key_is_read() {
             directory: "/srv/chores".into(),
             grants_max: ["orders:read".parse().unwrap()].into_iter().collect(),
             compile_at_once: 2,
+            compile_timeout: Duration::from_secs(120),
             shutdown_budget: Duration::from_secs(60),
             scan_interval: Duration::from_secs(5),
             probation_runs: 0,
-            limits: Limits { memory: 32 << 20, grace: Duration::ZERO },
+            limits: Limits {
+                memory: 32 << 20,
+                cpu: Duration::from_secs(10),
+                grace: Duration::ZERO,
+                log_lines: 1,
+                metric_series: 2,
+                sql_database: 3 << 20,
+                sql_statement: Duration::from_secs(4),
+                streams: 5,
+                in_flight: 6 << 20,
+            },
+            ceiling: Ceiling(Limits {
+                memory: 64 << 20,
+                cpu: Duration::from_secs(20),
+                ..Ceiling::default().0
+            }),
             failure: Failure {
                 policy: FailurePolicy::StopPeer,
                 after: 1,
@@ -190,6 +208,22 @@ fn a_wrong_file_is_explained() {
             "[chores]\ndirectory = \"\"",
             "chores.directory must be the path of a directory: this is empty",
         ),
+        (
+            "[chores.limits]\ncpus = \"1s\"",
+            "chore.toml:2:1: unknown key \"cpus\" in [chores.limits]: did you mean \"cpu\"?",
+        ),
+        ("[chores.ceiling]\nstream = 1", "in [chores.ceiling]: did you mean \"streams\"?"),
+        ("[chores.ceilings]\ncpu = \"1s\"", "did you mean [chores.ceiling]?"),
+        (
+            "[chores.limits]\nmemory = \"2GiB\"",
+            "chore.toml:2:1: chores.limits.memory is \"2GiB\", above the ceiling of \"1GiB\": lower it, or raise it in [chores.ceiling] (line: memory = \"2GiB\")",
+        ),
+        (
+            "[chores.ceiling]\nstreams = 9\n[chores.limits]\nstreams = 10",
+            "chore.toml:4:1: chores.limits.streams is 10, above the ceiling of 9",
+        ),
+        ("[chores.limits]\nlog-lines = -1", "must be a number from 0 to 1000000000"),
+        ("[chores.limits]\ncpu = \"1ms\"", "must be a duration from 10ms to 168h"),
         ("[chores.limits]\nmemory = \"64M\"", "unknown unit \"M\": use B, kB, MB, GB, TB, KiB"),
         (
             "[log]\nlevel = \"inof\"",
@@ -211,6 +245,85 @@ fn a_wrong_file_is_explained() {
         assert!(message.contains(expected), "{text}\n{message}\n{expected}");
         assert!(!message.contains(char::is_control), "{message:?}");
     }
+}
+
+#[test]
+fn a_ceiling_cuts_down_what_no_file_says() {
+    let config = parse("[chores.ceiling]\nmemory = \"32MiB\"\nstreams = 9").unwrap();
+    let limits = config.chores.limits_of_all();
+    assert_eq!((limits.memory, limits.streams), (32 << 20, 9));
+    assert_eq!(limits.cpu, Limits::default().cpu);
+    let config = parse("chores.limits.memory = \"1GiB\"").unwrap();
+    assert_eq!(config.chores.limits_of_all().memory, 1 << 30, "as much as the ceiling");
+}
+
+/// Of the rows whose first cell is code, or is not.
+fn rows_of(page: &str, code: bool) -> Vec<Vec<String>> {
+    let rows =
+        page.lines().filter(|line| line.starts_with("| ") && line.starts_with("| `") == code);
+    let cells =
+        |line: &str| line.trim_matches('|').split('|').map(|cell| cell.trim().into()).collect();
+    rows.map(cells).collect()
+}
+
+#[test]
+fn the_page_of_limits_says_what_the_code_does() {
+    use crate::limits::*;
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/limits.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let code = |text: String| format!("`{text}`");
+    let expected: Vec<_> = Limit::ALL
+        .iter()
+        .map(|limit| {
+            let (key, range) = (limit.key().to_owned(), limit.range());
+            [code(key), code(range.default.written()), code(range.ceiling.written())]
+        })
+        .collect();
+    let found = rows_of(&page, true);
+    assert_eq!(found.iter().map(|row| row[..3].to_vec()).collect::<Vec<_>>(), expected);
+
+    let bytes = |bytes: usize| Amount::Bytes(bytes as u64);
+    let count = |count: usize| Amount::Count(count as u64);
+    let expected = [
+        ("component file", Amount::Bytes(COMPONENT_BYTES_MAX)),
+        ("sections of a component", count(COMPONENT_SECTIONS_MAX)),
+        ("imports, and exports, of a component", count(COMPONENT_NAMES_MAX)),
+        ("config file", Amount::Bytes(CONFIG_BYTES_MAX)),
+        ("core instances, memories, and tables of a component, each", count(INSTANCE_PARTS_MAX)),
+        ("cycles of a chore", count(CYCLES_MAX)),
+        ("time for `describe`", Amount::Time(DESCRIBE_TIMEOUT)),
+        ("time for `open`", Amount::Time(OPEN_TIMEOUT)),
+        ("time for `close`", Amount::Time(CLOSE_TIMEOUT)),
+        ("resources and handles of one call", count(RESOURCES_MAX)),
+        ("bytes that one host call copies out of a guest", bytes(HOSTCALL_BYTES_MAX)),
+        ("bytes of one call of WASI's random", Amount::Bytes(RANDOM_BYTES_MAX)),
+        ("standard error of one call", bytes(STDERR_BYTES_MAX)),
+        ("state", bytes(STATE_BYTES_MAX)),
+        ("log line with its fields", bytes(LOG_LINE_BYTES_MAX)),
+        ("fields of a log line", count(LOG_FIELDS_MAX)),
+        ("lines of one chore in the peer's log, a second", count(LOG_LINES_PER_SECOND as usize)),
+        ("such lines that may come at once before", count(LOG_LINES_BURST as usize)),
+        ("name or value of a metric or its label", bytes(METRIC_TEXT_BYTES_MAX)),
+        ("labels of a metric", count(METRIC_LABELS_MAX)),
+        ("message to or from another node", bytes(MESSAGE_BYTES_MAX)),
+        ("messages that wait in a stream, each way", count(STREAM_MESSAGES_WAITING)),
+        (
+            "bytes that wait in a stream to another node, before one more message",
+            bytes(STREAM_BYTES_WAITING),
+        ),
+        ("time of a dial", Amount::Time(DIAL_TIMEOUT_MAX)),
+        ("orders of one call", count(ORDERS_PER_CALL_MAX as usize)),
+        ("rows of a query", count(SQL_ROWS_MAX)),
+        ("bytes of a query's rows", bytes(SQL_BYTES_MAX)),
+        ("one row of a stream", bytes(SQL_ROW_BYTES_MAX)),
+        ("streams of a database", count(SQL_STREAMS_MAX)),
+        ("SQL statement's text", bytes(SQL_STATEMENT_BYTES_MAX)),
+        ("text, blob or stored row in SQL", bytes(SQL_VALUE_BYTES_MAX)),
+        ("log of a database, with open readers", Amount::Bytes(SQL_LOG_BYTES_MAX)),
+    ];
+    let expected = expected.map(|(what, limit)| [what.to_owned(), limit.to_string()]);
+    let found = rows_of(&page, false).into_iter().filter(|row| row[0] != "key" && row[0] != "what");
+    assert_eq!(found.map(|row| row[..2].to_vec()).collect::<Vec<_>>(), expected);
 }
 
 #[test]

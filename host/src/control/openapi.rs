@@ -196,9 +196,18 @@ const SCHEMAS: &[(&str, &[Field])] = &[
     (
         "Limits",
         &[
+            ("by_key", "[Limit]", "Each limit that a config file can set"),
             ("memory_bytes", "integer", "Of one instance"),
             ("grace_seconds", "number", "From the wish to wind down to the end"),
             ("timeouts", "[Timeout]", ""),
+        ],
+    ),
+    (
+        "Limit",
+        &[
+            ("key", "string", "As below [limits] in a config file"),
+            ("value", "string", "As in a config file, such as 64MiB, 5m or 1000"),
+            ("overridden", "boolean", "The chore's own config sets it"),
         ],
     ),
     ("Timeout", &[("cycle", "string", ""), ("timeout_seconds", "number", "")]),
@@ -297,8 +306,8 @@ const SCHEMAS: &[(&str, &[Field])] = &[
     ),
 ];
 
-const OUTCOMES: &str = "succeeded, failed, trapped, out-of-memory, timed-out, cancelled, \
-                        host-failed, interrupted; or running";
+const OUTCOMES: &str = "succeeded, failed, trapped, out-of-memory, out-of-cpu, timed-out, \
+                        cancelled, host-failed, interrupted; or running";
 
 const CHORE: &[Field] = &[
     ("name", "string", ""),

@@ -26,8 +26,8 @@ use crate::news::Event;
 use crate::peer::Home;
 use crate::record::{Cursor, EventRecord, SkipRecord, Usage};
 use crate::status::{
-    Build, ChangeKind, ChoreStatus, Controlled, CycleStatus, CycleTimeout, LastRun, LimitsInForce,
-    Outcome, PauseStatus, Phase, RefusedFile, Setting, VersionStatus,
+    Build, ChangeKind, ChoreStatus, Controlled, CycleStatus, CycleTimeout, LastRun, LimitInForce,
+    LimitsInForce, Outcome, PauseStatus, Phase, RefusedFile, Setting, VersionStatus,
 };
 
 /// Longest that a test waits for anything.
@@ -155,6 +155,11 @@ fn detail() -> ChoreDetail {
         }],
         versions: vec![version("running"), version("good")],
         limits: Some(LimitsInForce {
+            by_key: vec![LimitInForce {
+                key: "memory".into(),
+                value: "9B".into(),
+                overridden: true,
+            }],
             memory_bytes: 9,
             grace: Duration::from_millis(1_500),
             timeouts: vec![CycleTimeout { cycle: "main".into(), timeout: Duration::from_secs(60) }],

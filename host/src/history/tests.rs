@@ -46,6 +46,7 @@ fn outcome(word: &str) -> Outcome {
         Outcome::Failed { message: message.clone() },
         Outcome::Trapped { message: message.clone() },
         Outcome::OutOfMemory { message: message.clone() },
+        Outcome::OutOfCpu { message: message.clone() },
         Outcome::TimedOut { message: message.clone() },
         Outcome::Cancelled { message: message.clone() },
         Outcome::HostFailed { message },
@@ -183,7 +184,7 @@ fn a_version_passes_after_its_runs() {
 
 #[test]
 fn a_version_that_fails_is_gone_back_from() {
-    for word in ["failed", "trapped", "out-of-memory", "timed-out"] {
+    for word in ["failed", "trapped", "out-of-memory", "out-of-cpu", "timed-out"] {
         check(
             2,
             &[

@@ -5,11 +5,11 @@ use std::fmt;
 use std::time::Duration;
 
 use super::{CycleKeys, Error, FailureKeys, Manifest};
-use crate::config::{Chores, Failure, FailurePolicy, LogLevel, Place};
+use crate::config::{Chores, Failure, FailurePolicy, Limits, LogLevel, Place};
 use crate::cycle::{Backoff, GiveUp, GiveUpHow, Interval, Schedule, Start};
 use crate::descriptor::{CycleSpec, Descriptor, SettingKind, SettingSpec};
 use crate::grant::Grants;
-use crate::limits::{CYCLE_INTERVAL_MIN, RUN_TIMEOUT_MAX};
+use crate::limits::{CYCLE_INTERVAL_MIN, Limit, RUN_TIMEOUT_MAX};
 use crate::name::{cut, did_you_mean, nearest, quote};
 
 /// Everything that config decides about one chore.
@@ -20,10 +20,10 @@ pub struct Resolved {
     /// What the guest reads, in the descriptor's order. One that may be left out and was is absent,
     /// unless it is a text.
     pub settings: Vec<(String, String)>,
-    /// Memory of one instance, in bytes.
-    pub memory_bytes_max: usize,
-    /// From the wish to wind down to the end of an instance.
-    pub grace: Duration,
+    /// What one call may use.
+    pub limits: Limits,
+    /// Which of them are not the peer's default.
+    pub limits_asked: Vec<Limit>,
     pub backoff: Backoff,
     /// When `None`, it never gives up.
     pub give_up: Option<GiveUp>,
@@ -50,8 +50,8 @@ impl fmt::Debug for Resolved {
         f.debug_struct("Resolved")
             .field("cycles", &self.cycles)
             .field("settings", &settings)
-            .field("memory_bytes_max", &self.memory_bytes_max)
-            .field("grace", &self.grace)
+            .field("limits", &self.limits)
+            .field("limits_asked", &self.limits_asked)
             .field("backoff", &self.backoff)
             .field("give_up", &self.give_up)
             .field("log_level", &self.log_level)
@@ -90,7 +90,7 @@ impl Resolved {
             jitter_seed,
             backoff: self.backoff,
             give_up: self.give_up,
-            grace: self.grace,
+            grace: self.limits.grace,
         }
     }
 }
@@ -108,6 +108,7 @@ impl Manifest {
         defaults: &Chores,
     ) -> Result<Resolved, Vec<Error>> {
         let mut errors = self.unknown(descriptor);
+        errors.extend(self.above_ceiling(&defaults.ceiling.0));
         let keys = |spec: &CycleSpec| self.cycles.get(&spec.name).map(|(_, keys)| keys.clone());
         let cycles = descriptor.cycles.iter().map(|spec| cycle(spec, keys(spec))).collect();
         let mut settings = Vec::new();
@@ -121,17 +122,28 @@ impl Manifest {
         if !errors.is_empty() {
             return Err(errors);
         }
-        let memory = self.limits.memory.unwrap_or(defaults.limits.memory);
         let (backoff, give_up) = self.failure.over(&defaults.failure);
         Ok(Resolved {
             cycles,
             settings,
-            memory_bytes_max: usize::try_from(memory).unwrap_or(usize::MAX),
-            grace: self.limits.grace.unwrap_or(defaults.limits.grace),
+            limits: self.limits(defaults),
+            limits_asked: self.limits.limits().collect(),
             backoff,
             give_up,
             log_level: self.log_level,
             grants: self.grants.clone(),
+        })
+    }
+
+    fn above_ceiling(&self, ceiling: &Limits) -> impl Iterator<Item = Error> {
+        self.limit_places.iter().filter_map(|(limit, place)| {
+            let (asked, most) = (self.limits.amount(*limit)?, ceiling.amount(*limit));
+            (asked > most).then(|| Error::AboveCeiling {
+                place: place.clone(),
+                key: limit.key(),
+                found: asked.written(),
+                most: most.written(),
+            })
         })
     }
 

@@ -3,7 +3,6 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-use crate::config::Chores;
 use crate::cycle::{Backoff, GiveUp, GiveUpHow};
 use crate::descriptor::{CycleSpec, Descriptor, SettingKind, SettingSpec};
 use crate::name::ChoreName;
@@ -95,8 +94,10 @@ fn what_the_operator_writes_comes_first() {
     assert_eq!(found.cycles[0], main);
     assert_eq!(found.cycles[1].interval, Interval::Off);
     assert_eq!(found.cycles[1].start, Start::Delay);
-    assert_eq!(found.memory_bytes_max, 128 << 20);
-    assert_eq!(found.grace, Duration::from_secs(20));
+    let peers = Chores::default().limits;
+    let limits = Limits { memory: 128 << 20, grace: Duration::from_secs(20), ..peers };
+    assert_eq!(found.limits, limits);
+    assert_eq!(found.limits_asked, [Limit::Memory, Limit::Grace]);
     let backoff = Backoff { first: Duration::from_secs(1), interval_multiple_max: 4 };
     assert_eq!(found.backoff, backoff);
     assert_eq!(found.give_up, Some(GiveUp { after: 5, how: GiveUpHow::Pause }));
@@ -138,8 +139,7 @@ fn else_the_chore_decides_and_else_the_peer() {
     assert_eq!((found.cycles[0].start, found.cycles[1].start), (Start::Now, Start::Delay));
     assert_eq!(found.cycles[0].jitter_max, Duration::ZERO);
     let defaults = Chores::default();
-    assert_eq!(found.memory_bytes_max as u64, defaults.limits.memory);
-    assert_eq!(found.grace, defaults.limits.grace);
+    assert_eq!((found.limits, found.limits_asked), (defaults.limits, vec![]));
     assert_eq!(found.backoff.first, defaults.failure.backoff_first);
     assert!(found.grants.is_empty());
     let settings: Vec<_> = found.settings.iter().map(|(k, v)| format!("{k}={v}")).collect();
@@ -155,11 +155,11 @@ fn schedules_carry_all_of_it() {
     assert_eq!(schedules.len(), 2);
     let (name, main) = &schedules[0];
     assert_eq!((name.as_str(), main.jitter_seed, main.interval), ("main", 4, seconds(30)));
-    assert_eq!((main.grace, main.backoff), (found.grace, found.backoff));
+    assert_eq!((main.grace, main.backoff), (found.limits.grace, found.backoff));
     assert_eq!((main.start, main.jitter_max), (Start::Resume, Duration::from_secs(5)));
     assert_eq!((main.timeout, schedules[1].1.jitter_seed), (Duration::from_secs(600), 5));
     let added = found.added_schedule(9);
-    assert_eq!((added.jitter_seed, added.grace, added.start), (9, found.grace, Start::Now));
+    assert_eq!((added.jitter_seed, added.grace, added.start), (9, found.limits.grace, Start::Now));
 }
 
 #[test]
@@ -207,6 +207,11 @@ fn a_wrong_file_is_explained() {
             "[limits]\nmemory = \"1KiB\"",
             "limits.memory must be a size from 1MiB to 4GiB: this is outside (the default is \"64MiB\")",
         ),
+        (
+            "[limits]\nmetrics-series = 1",
+            "unknown key \"metrics-series\" in [limits]: did you mean \"metric-series\"?",
+        ),
+        ("[limits]\ncpu = 10", "\"10\" has no unit: write \"10s\""),
         ("[limits]\nmemory = 64", "write \"64MiB\""),
         ("[limits]\ngrace = \"11m\"", "limits.grace must be a duration from 0s to 10m"),
         ("[limit]\n", "unknown section [limit]: did you mean [limits]?"),
@@ -232,6 +237,41 @@ fn a_wrong_file_is_explained() {
         assert_eq!(errors.len(), 1, "{errors:?}");
         assert!(errors[0].contains(expected), "{text}: {}", errors[0]);
     }
+}
+
+#[test]
+fn each_limit_can_be_asked_for_under_its_ceiling_and_not_above() {
+    // Key, what is asked for, the ceiling of the peer below, and the line to change.
+    let table = [
+        ("memory", "\"2GiB\"", "\"1GiB\""),
+        ("cpu", "\"2h\"", "\"1h\""),
+        ("log-lines", "1000001", "1000000"),
+        ("metric-series", "10001", "10000"),
+        ("sql-database", "\"17GiB\"", "\"16GiB\""),
+        ("sql-statement", "\"11m\"", "\"10m\""),
+        ("streams", "1001", "1000"),
+        ("in-flight", "\"2GiB\"", "\"1GiB\""),
+    ];
+    for (key, asked, most) in table {
+        let text = |value| format!("settings.token = 7\n[limits]\n{key} = {value}");
+        let limits = resolve(&text(most)).unwrap();
+        assert_eq!(limits.limits_asked.len(), 1, "{key}");
+        let limit = limits.limits_asked[0];
+        assert_eq!((limit.key(), &limits.limits.amount(limit).written()[..]), (key, most));
+        let expected = format!(
+            "sender.toml:3:1: limits.{key} is {asked}, above this peer's ceiling of {most}: lower \
+             it, or write {key} = {asked} below [chores.ceiling] in chore.toml (line: {key} = {asked})"
+        );
+        assert_eq!(resolve(&text(asked)).unwrap_err(), [expected]);
+    }
+}
+
+#[test]
+fn a_default_above_the_ceiling_is_cut_down_and_a_chore_may_ask_for_less() {
+    let mut peer = Chores::default();
+    peer.ceiling.0.streams = 9;
+    let of = |text: &str| Manifest::parse(text, "a.toml").unwrap().limits(&peer).streams;
+    assert_eq!((of(""), of("limits.streams = 8")), (9, 8));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use metrics::{Key, Label, Recorder};
 use super::catalogue::{CHORE, GUEST_PREFIX, GUEST_REFUSED};
 use super::{METADATA, Meters, host_key};
 use crate::database::lock;
-use crate::limits::{METRIC_LABELS_MAX, METRIC_SERIES_MAX, METRIC_TEXT_BYTES_MAX};
+use crate::limits::{METRIC_LABELS_MAX, METRIC_TEXT_BYTES_MAX};
 
 /// The series of each chore, so that one chore cannot fill the memory of its peer.
 pub(super) type Guests = HashMap<String, HashMap<Key, Kind>>;
@@ -24,57 +24,96 @@ pub(super) enum Kind {
 /// Labels that have a meaning of their own.
 const RESERVED: [&str; 3] = [CHORE, "le", "quantile"];
 
+/// Whose series it is, and how many it may have.
+#[derive(Clone, Copy, Debug)]
+pub struct Whose<'a> {
+    pub chore: &'a str,
+    pub series_max: u64,
+}
+
+/// What became of a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counted {
+    Kept,
+    /// The text is too long, or the name is of another kind.
+    Refused,
+    /// The chore has as many series as it may have.
+    TooMany,
+}
+
 impl Meters {
     /// Adds to a counter of a chore.
-    pub fn count(&self, chore: &str, name: &str, labels: Vec<(String, String)>, delta: u64) {
-        if let Some(key) = self.guest_key(chore, name, labels, Kind::Counter) {
-            self.0.recorder.register_counter(&key, &METADATA).increment(delta);
-        }
+    pub fn count(
+        &self,
+        whose: Whose<'_>,
+        name: &str,
+        labels: Vec<(String, String)>,
+        delta: u64,
+    ) -> Counted {
+        let add = |key: &Key| self.0.recorder.register_counter(key, &METADATA).increment(delta);
+        self.told(whose, name, labels, Kind::Counter, add)
     }
 
     /// Sets a gauge of a chore.
-    pub fn gauge(&self, chore: &str, name: &str, labels: Vec<(String, String)>, value: f64) {
-        if let Some(key) = self.guest_key(chore, name, labels, Kind::Gauge) {
-            self.0.recorder.register_gauge(&key, &METADATA).set(value);
-        }
+    pub fn gauge(
+        &self,
+        whose: Whose<'_>,
+        name: &str,
+        labels: Vec<(String, String)>,
+        value: f64,
+    ) -> Counted {
+        let set = |key: &Key| self.0.recorder.register_gauge(key, &METADATA).set(value);
+        self.told(whose, name, labels, Kind::Gauge, set)
     }
 
     /// Adds a value to a histogram of a chore.
-    pub fn observe(&self, chore: &str, name: &str, labels: Vec<(String, String)>, value: f64) {
-        if let Some(key) = self.guest_key(chore, name, labels, Kind::Histogram) {
-            self.0.recorder.register_histogram(&key, &METADATA).record(value);
-        }
+    pub fn observe(
+        &self,
+        whose: Whose<'_>,
+        name: &str,
+        labels: Vec<(String, String)>,
+        value: f64,
+    ) -> Counted {
+        let record = |key: &Key| self.0.recorder.register_histogram(key, &METADATA).record(value);
+        self.told(whose, name, labels, Kind::Histogram, record)
     }
 
-    /// `None`, and counted, if the chore has as many series as it may have, the text is too long, or
-    /// the name is of another kind.
-    fn guest_key(
+    /// Does that to the series, unless it is refused, which is counted.
+    fn told(
         &self,
-        chore: &str,
+        whose: Whose<'_>,
         name: &str,
         labels: Vec<(String, String)>,
         kind: Kind,
-    ) -> Option<Key> {
-        let key = key(chore, name, labels).filter(|key| self.may(chore, key, kind));
-        let refused = host_key(GUEST_REFUSED, &[chore]);
+        tell: impl FnOnce(&Key),
+    ) -> Counted {
+        let key = key(whose.chore, name, labels);
+        let counted = key.as_ref().map_or(Counted::Refused, |key| self.may(whose, key, kind));
+        if let (Some(key), Counted::Kept) = (&key, counted) {
+            tell(key);
+        }
+        let refused = host_key(GUEST_REFUSED, &[whose.chore]);
         // Of none it is there too, so that a first one is seen as an increase.
         let refused = self.0.recorder.register_counter(&refused, &METADATA);
-        refused.increment(u64::from(key.is_none()));
-        key
+        refused.increment(u64::from(counted != Counted::Kept));
+        counted
     }
 
-    fn may(&self, chore: &str, key: &Key, kind: Kind) -> bool {
+    fn may(&self, whose: Whose<'_>, key: &Key, kind: Kind) -> Counted {
         let mut guests = lock(&self.0.guests);
-        let known = guests.entry(chore.to_owned()).or_default();
+        let known = guests.entry(whose.chore.to_owned()).or_default();
         if let Some(before) = known.get(key) {
-            return *before == kind;
+            return if *before == kind { Counted::Kept } else { Counted::Refused };
+        }
+        if known.len() as u64 >= whose.series_max {
+            return Counted::TooMany;
         }
         let other = |(known, before): (&Key, &Kind)| known.name() == key.name() && *before != kind;
-        if known.len() >= METRIC_SERIES_MAX || known.iter().any(other) {
-            return false;
+        if known.iter().any(other) {
+            return Counted::Refused;
         }
         known.insert(key.clone(), kind);
-        true
+        Counted::Kept
     }
 }
 

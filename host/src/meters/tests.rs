@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::catalogue::{CATALOGUE, CYCLE_OVERDUE, GUEST_PREFIX, Kind, PROCESS_CPU};
 use super::*;
 use crate::cycle::SkipReason;
-use crate::limits::{METRIC_CYCLES_MAX, METRIC_SERIES_MAX};
+use crate::limits::METRIC_CYCLES_MAX;
 use crate::record::Usage;
 
 fn label(key: &str, value: &str) -> Vec<(String, String)> {
@@ -30,13 +30,17 @@ fn shows(text: &str, line: &str) {
     assert!(text.lines().any(|shown| shown == line), "no {line} in\n{text}");
 }
 
+fn of(chore: &str) -> Whose<'_> {
+    Whose { chore, series_max: 20 }
+}
+
 #[test]
 fn chores_count_under_their_own_name() {
     let meters = Meters::new();
-    meters.count("sender", "orders_total", label("status", "accepted"), 3);
-    meters.count("sender", "orders_total", label("chore", "other"), 1);
-    meters.gauge("sender", "waiting", vec![], 2.0);
-    meters.observe("sender", "size", vec![], 3.0);
+    meters.count(of("sender"), "orders_total", label("status", "accepted"), 3);
+    meters.count(of("sender"), "orders_total", label("chore", "other"), 1);
+    meters.gauge(of("sender"), "waiting", vec![], 2.0);
+    meters.observe(of("sender"), "size", vec![], 3.0);
     let text = meters.render(&[]);
     shows(&text, r#"chore_orders_total{chore="sender",status="accepted"} 3"#);
     shows(&text, r#"chore_orders_total{chore="sender"} 1"#);
@@ -47,16 +51,21 @@ fn chores_count_under_their_own_name() {
 #[test]
 fn a_chore_cannot_make_series_without_end() {
     let meters = Meters::new();
-    for i in 0..METRIC_SERIES_MAX + 10 {
-        meters.count("greedy", "n", label("i", &i.to_string()), 1);
+    for i in 0..30 {
+        let counted = meters.count(of("greedy"), "n", label("i", &i.to_string()), 1);
+        assert_eq!(counted, if i < 20 { Counted::Kept } else { Counted::TooMany }, "{i}");
     }
-    meters.count("greedy", "n", label("i", "0"), 1);
-    meters.count("modest", "n", vec![], 1);
+    assert_eq!(meters.count(of("greedy"), "n", label("i", "0"), 1), Counted::Kept);
+    assert_eq!(meters.gauge(of("greedy"), "n", label("i", "0"), 1.0), Counted::Refused);
+    // What a config raises holds at once.
+    let more = Whose { chore: "greedy", series_max: 21 };
+    assert_eq!(meters.count(more, "n", label("i", "20"), 1), Counted::Kept);
+    meters.count(of("modest"), "n", vec![], 1);
     let text = meters.render(&[]);
-    assert_eq!(text.matches(r#"chore_n{chore="greedy""#).count(), METRIC_SERIES_MAX);
+    assert_eq!(text.matches(r#"chore_n{chore="greedy""#).count(), 21);
     shows(&text, r#"chore_n{chore="greedy",i="0"} 2"#);
     shows(&text, r#"chore_n{chore="modest"} 1"#);
-    shows(&text, r#"peer_guest_metrics_refused_total{chore="greedy"} 10"#);
+    shows(&text, r#"peer_guest_metrics_refused_total{chore="greedy"} 11"#);
 }
 
 /// Whatever a guest calls its metrics, they are never the peer's, and no series is there twice.
@@ -66,14 +75,14 @@ fn names_of_chores_are_cleaned() {
         [first, second].map(|(key, value)| (key.to_owned(), value.to_owned())).to_vec()
     };
     let meters = Meters::new();
-    meters.count("a", "runs_total", vec![], 1);
-    meters.count("a", "so-me.name", vec![], 1);
-    meters.count("a", "so_me_name", vec![], 1);
-    meters.count("a", "x\n# TYPE peer_runs_total gauge", vec![], 1);
-    meters.count("a", "labels", two(("b", "1"), ("a", "2")), 1);
-    meters.count("a", "labels", two(("a", "2"), ("b", "1")), 1);
-    meters.count("a", "reserved", two(("le", "1"), ("__name__", "peer_runs_total")), 1);
-    meters.gauge("a", "labels", vec![], 7.0);
+    meters.count(of("a"), "runs_total", vec![], 1);
+    meters.count(of("a"), "so-me.name", vec![], 1);
+    meters.count(of("a"), "so_me_name", vec![], 1);
+    meters.count(of("a"), "x\n# TYPE peer_runs_total gauge", vec![], 1);
+    meters.count(of("a"), "labels", two(("b", "1"), ("a", "2")), 1);
+    meters.count(of("a"), "labels", two(("a", "2"), ("b", "1")), 1);
+    meters.count(of("a"), "reserved", two(("le", "1"), ("__name__", "peer_runs_total")), 1);
+    meters.gauge(of("a"), "labels", vec![], 7.0);
     let text = meters.render(&[]);
     shows(&text, r#"chore_runs_total{chore="a"} 1"#);
     shows(&text, r#"chore_so_me_name{chore="a"} 2"#);

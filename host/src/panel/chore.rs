@@ -352,8 +352,15 @@ fn made_of(chore: &ChoreStatus, detail: &ChoreDetail) -> Markup {
                 @else { ul.grants { @for grant in &chore.grants { li { code { (grant) } } } } }
                 @if let Some(limits) = &detail.limits {
                     dl.facts {
-                        div { dt { "Memory" } dd { (words::size(limits.memory_bytes)) } }
-                        div { dt { "Grace" } dd { (words::duration(limits.grace)) } }
+                        @for limit in &limits.by_key {
+                            div {
+                                dt { (limit.key) }
+                                dd {
+                                    (limit.value)
+                                    @if limit.overridden { span.faint { " set by its config" } }
+                                }
+                            }
+                        }
                     }
                 }
             }

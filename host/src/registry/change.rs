@@ -379,7 +379,7 @@ impl Work<'_> {
 
     async fn close_running(&self, reason: CloseReason) -> Option<Build> {
         let running = self.running()?;
-        let grace = running.chore.spec().grace;
+        let grace = running.chore.spec().limits.grace;
         close_chore(self.name, running.chore.clone(), reason, grace).await;
         self.entry(|entry| entry.standing = Standing::Absent);
         Some(running.build())

@@ -5,7 +5,7 @@ use super::entry::{Entry, Loaded};
 use crate::descriptor::{SettingKind, SettingSpec};
 use crate::history::Version;
 use crate::name::ChoreName;
-use crate::status::{ChoreDetail, CycleTimeout, LimitsInForce, Setting, VersionStatus};
+use crate::status::{self, ChoreDetail, CycleTimeout, LimitsInForce, Setting, VersionStatus};
 
 impl Entry {
     pub fn detail(&self, name: &ChoreName) -> ChoreDetail {
@@ -83,8 +83,9 @@ fn limits(loaded: &Loaded) -> LimitsInForce {
         timeout: schedule.timeout,
     };
     LimitsInForce {
-        memory_bytes: spec.memory_bytes_max as u64,
-        grace: spec.grace,
+        by_key: status::limits(&spec.limits, &spec.limits_asked),
+        memory_bytes: spec.limits.memory,
+        grace: spec.limits.grace,
         timeouts: spec.schedules.iter().map(timeout).collect(),
     }
 }

@@ -11,6 +11,7 @@ use super::entry::Loaded;
 use super::{Inner, Options, describe};
 use crate::capability::Granted;
 use crate::chore::{OnEnded, Remembered, Services, Spec};
+use crate::config::Limits;
 use crate::descriptor::Descriptor;
 use crate::error::chain;
 use crate::grant::{self, Capability, Grants};
@@ -115,7 +116,10 @@ pub(super) async fn prepare(
     phases.end("verify");
     let component = match same {
         Some(same) => same.component.clone(),
-        None => component(options, name, package, source.component.clone(), phases).await?,
+        None => {
+            let limits = manifest.limits(&options.config);
+            component(options, name, package, source.component.clone(), &limits, phases).await?
+        }
     };
     let descriptor = &component.descriptor;
     let version = descriptor.version.clone();
@@ -124,7 +128,7 @@ pub(super) async fn prepare(
         manifest.resolve(descriptor, &options.config).map_err(|errors| refuse(all(&errors)))?;
 
     let seed = |cycle: &str| jitter_seed(options, name, cycle);
-    let Resolved { memory_bytes_max, grace, log_level, .. } = resolved;
+    let Resolved { limits, log_level, .. } = resolved;
     let sql = match running {
         Some(running) => running.chore.spec().services.sql.clone(),
         None => Sql::new(options.databases.join(format!("{name}.db"))),
@@ -140,8 +144,8 @@ pub(super) async fn prepare(
         added_schedule: resolved.added_schedule(seed("")),
         settings: Arc::new(resolved.settings),
         remembered: remembered(options, name, descriptor).await.map_err(refuse)?,
-        memory_bytes_max,
-        grace,
+        limits,
+        limits_asked: resolved.limits_asked,
         log: options.logs.of(name, log_level),
         services: services(options, sql, &granted),
         on_ended: on_ended(inner, name.clone(), source.pair),
@@ -183,14 +187,14 @@ async fn component(
     name: &ChoreName,
     package: Package,
     bytes: Arc<[u8]>,
+    limits: &Limits,
     phases: &mut Phases,
 ) -> Result<Arc<Component>, Refusal> {
     let compiled = options.runtime.compile(bytes, package.digest).await;
     let compiled = compiled.map_err(|err| Refusal::new(chain(&err)))?;
     phases.end(format!("compile ({})", compiled.origin));
     let program = compiled.program;
-    let memory_max = usize::try_from(options.config.limits.memory).unwrap_or(usize::MAX);
-    let described = program.describe(memory_max).await;
+    let described = program.describe(limits, name.as_str()).await;
     let descriptor = describe::descriptor(described.map_err(|err| Refusal::new(chain(&err)))?);
     descriptor.check(name).map_err(|err| Refusal::new(chain(&err)))?;
     phases.end("describe");

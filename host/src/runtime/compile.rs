@@ -1,6 +1,7 @@
 //! From the bytes of a component to a program that can be called.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tracing::warn;
 use wasmtime::Engine;
@@ -14,6 +15,7 @@ use crate::runtime::cache::Verified;
 use crate::runtime::store::{Bare, Granted};
 use crate::runtime::world::Callable;
 use crate::runtime::{Runtime, stub};
+use crate::units::format_duration;
 
 /// Functions of a lifecycle that may wait.
 const WAITING: [&str; 3] = ["open", "run", "close"];
@@ -27,6 +29,18 @@ pub enum Error {
     Thread(#[source] std::io::Error),
     #[error("compile the component: {0}")]
     Compile(String),
+    #[error(
+        "compile the component: not done within {}, the limit: a compilation cannot be interrupted, it \
+         goes on; reload the chore later, or raise `compile-timeout` below [chores] in chore.toml",
+        format_duration(*.limit)
+    )]
+    CompileTimedOut { limit: Duration },
+    #[error(
+        "compile the component: those before it are not done within {}, the limit: reload the chore \
+         later, or raise `compile-at-once` below [chores] in chore.toml",
+        format_duration(*.limit)
+    )]
+    NoCompiler { limit: Duration },
     #[error("link the component: {0}")]
     Link(String),
     #[error(

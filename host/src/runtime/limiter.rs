@@ -12,8 +12,17 @@ pub struct Limiter {
     /// What it holds, and so the most that it held: memories and tables do not shrink.
     bytes: usize,
     bytes_max: usize,
-    /// Set by the first refusal; a guest sees only an allocation that failed, and traps.
-    denied: Option<String>,
+    /// Set by the last refusal; a guest sees only an allocation that failed, and traps.
+    denied: Option<Denied>,
+}
+
+/// What was refused, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("out of memory: wanted {wanted} bytes, limit {limit}")]
+pub struct Denied {
+    /// With all that the instance held.
+    pub wanted: u64,
+    pub limit: u64,
 }
 
 impl Limiter {
@@ -27,8 +36,8 @@ impl Limiter {
     }
 
     /// What was refused, if anything was.
-    pub fn denied(&self) -> Option<&str> {
-        self.denied.as_deref()
+    pub fn denied(&self) -> Option<Denied> {
+        self.denied
     }
 
     fn grow(&mut self, current: usize, desired: usize) -> Result<bool> {
@@ -37,15 +46,10 @@ impl Limiter {
             self.bytes = wanted;
             return Ok(true);
         }
-        let message = format!(
-            "wanted {} of memory, over its limit of {}: raise `memory` under [limits] in its \
-             config file",
-            bytesize::ByteSize(wanted as u64),
-            bytesize::ByteSize(self.bytes_max as u64),
-        );
-        self.denied = Some(message.clone());
+        let denied = Denied { wanted: wanted as u64, limit: self.bytes_max as u64 };
+        self.denied = Some(denied);
         // An error, not `false`: the guest could only trap anyhow, and this trap has a reason.
-        Err(wasmtime::Error::msg(message))
+        Err(denied.into())
     }
 }
 
@@ -86,11 +90,8 @@ mod tests {
         assert!(limiter.memory_growing(600, 900, None).unwrap());
         assert_eq!(limiter.denied(), None);
         let err = limiter.memory_growing(0, 100, None).unwrap_err();
-        assert!(
-            err.to_string().contains("1.1 KB") || err.to_string().contains("limit of"),
-            "{err}"
-        );
-        assert!(limiter.denied().is_some());
+        assert_eq!(err.to_string(), "out of memory: wanted 1080 bytes, limit 1000");
+        assert_eq!(limiter.denied(), Some(Denied { wanted: 1080, limit: 1000 }));
         assert!(limiter.memory_growing(0, usize::MAX, None).is_err());
     }
 }

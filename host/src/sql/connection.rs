@@ -3,7 +3,7 @@
 
 use std::ffi::c_int;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use rusqlite::Connection;
@@ -37,6 +37,8 @@ const FUNCTIONS: [&str; 2] = ["load_extension", "fts3_tokenizer"];
 /// Idle connections to one file, and whether it is there at all.
 pub(super) struct Pool {
     pub(super) path: PathBuf,
+    /// Of the file.
+    bytes_max: AtomicU64,
     state: Mutex<State>,
 }
 
@@ -50,7 +52,12 @@ struct State {
 
 impl Pool {
     pub(super) fn new(path: PathBuf) -> Pool {
-        Pool { path, state: Mutex::default() }
+        let bytes_max = AtomicU64::new(SQL_DATABASE_BYTES_MAX as u64);
+        Pool { path, bytes_max, state: Mutex::default() }
+    }
+
+    pub(super) fn set_bytes_max(&self, bytes_max: u64) {
+        self.bytes_max.store(bytes_max, Ordering::Relaxed);
     }
 
     /// An idle connection, or a new one. The first use creates the file: a reader cannot.
@@ -110,10 +117,16 @@ impl Turn {
     }
 
     pub(super) fn guest(&mut self) -> Result<&mut Guest, Error> {
-        let guest = match self.guest.take() {
+        let mut guest = match self.guest.take() {
             Some(guest) => guest,
             None => self.pool.take(self.access)?,
         };
+        let bytes_max = self.pool.bytes_max.load(Ordering::Relaxed);
+        // It counts what is written, and a reader writes nothing.
+        if matches!(self.access, Access::Write) && guest.bytes_max != bytes_max {
+            let limited = guest.limit(bytes_max);
+            limited.map_err(|err| Error::host(&self.pool.path, &err))?;
+        }
         Ok(self.guest.insert(guest))
     }
 
@@ -152,6 +165,8 @@ impl Drop for Turn {
 /// A connection on which a guest's statements run.
 pub(super) struct Guest {
     pub(super) connection: Connection,
+    /// What the file may have, as the connection was told; 0: not yet.
+    pub(super) bytes_max: u64,
     guard: Arc<Guard>,
 }
 
@@ -174,7 +189,7 @@ impl Guest {
         let mut connection = database::connect(path, access).map_err(failed)?;
         let guard = Arc::new(Guard::default());
         match restrict(&mut connection, &guard) {
-            Ok(()) => Ok(Guest { connection, guard }),
+            Ok(()) => Ok(Guest { connection, bytes_max: 0, guard }),
             Err(source) => Err(Error::host(path, &source)),
         }
     }
@@ -185,6 +200,15 @@ impl Guest {
         let result = self.connection.execute_batch(statement);
         self.guard.host.store(false, Ordering::Relaxed);
         result
+    }
+
+    fn limit(&mut self, bytes_max: u64) -> rusqlite::Result<()> {
+        self.guard.host.store(true, Ordering::Relaxed);
+        let limited = max_pages(&self.connection, bytes_max);
+        self.guard.host.store(false, Ordering::Relaxed);
+        limited?;
+        self.bytes_max = bytes_max;
+        Ok(())
     }
 
     /// Why a statement was refused, if one was since this was asked last.
@@ -200,11 +224,16 @@ impl Guest {
     }
 }
 
+fn max_pages(connection: &Connection, bytes_max: u64) -> rusqlite::Result<()> {
+    let page_bytes: i64 = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
+    let pages = i64::try_from(bytes_max).unwrap_or(i64::MAX) / page_bytes.max(1);
+    // SQLite has at most so many, and takes a larger number for nothing.
+    let pages = pages.clamp(1, i64::from(u32::MAX - 1));
+    connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))
+}
+
 /// What keeps a guest in its own file: defensive mode, limits, and the authorizer.
 fn restrict(connection: &mut Connection, guard: &Arc<Guard>) -> rusqlite::Result<()> {
-    let page_bytes: i64 = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
-    let pages = i64::try_from(SQL_DATABASE_BYTES_MAX).unwrap_or(i64::MAX) / page_bytes.max(1);
-    connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?;
     connection.pragma_update(None, "cell_size_check", true)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;

@@ -314,6 +314,39 @@ async fn close_waits_for_what_is_under_way_and_then_refuses() {
 }
 
 #[tokio::test]
+async fn the_file_grows_to_its_limit_which_holds_at_once_when_it_is_another() {
+    let (home, sql) = table().await;
+    let insert = "INSERT INTO t (v) VALUES (zeroblob(300000))";
+    sql.set_bytes_max(1 << 20);
+    let fill = async |sql: &Sql| {
+        for rows in 0.. {
+            if let Err(err) = sql.execute(insert, vec![], LEFT).await {
+                return (rows, err);
+            }
+        }
+        unreachable!()
+    };
+    let (rows, err) = fill(&sql).await;
+    assert_eq!((rows, err.kind()), (3, Kind::TooLarge));
+    let message =
+        "run statement: the database is full, with at most 1MiB: delete what is not needed";
+    assert_eq!(err.to_string(), message);
+    let transaction = sql.begin(LEFT).await.unwrap();
+    let err = transaction.execute(insert, vec![], LEFT).await.unwrap_err();
+    assert_eq!(err.to_string(), message, "in a transaction");
+    drop(transaction);
+    sql.set_bytes_max(2 << 20);
+    assert_eq!(fill(&sql).await.0, 3);
+    // Less than it has: it can be read, and made smaller.
+    sql.set_bytes_max(1 << 20);
+    assert_eq!((keys(&sql).await.len(), fill(&sql).await.0), (6, 0));
+    sql.execute("DELETE FROM t", vec![], LEFT).await.unwrap();
+    assert!(fill(&sql).await.0 >= 3);
+    sql.close().await.unwrap();
+    assert!(std::fs::metadata(home.path().join("chore.db")).unwrap().len() <= 2 << 20);
+}
+
+#[tokio::test]
 async fn a_failure_of_the_host_names_no_path() {
     let sql = Sql::new("/no/such/directory/chore.db".into());
     let err = sql.query("SELECT 1", vec![], LEFT).await.unwrap_err();

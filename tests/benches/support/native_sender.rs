@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use chore_host::clock::Timestamp;
 use chore_host::kademlia::Kademlia;
-use chore_host::limits::ORDERS_PER_PAGE;
-use chore_host::meters::Meters;
+use chore_host::limits::{METRIC_SERIES_MAX, ORDERS_PER_PAGE};
+use chore_host::meters::{Meters, Whose};
 use chore_host::node_id::NodeId;
 use chore_host::orders::{ArchiveRequest, Info, Orders, Status};
 use chore_host::transport::Transport;
@@ -83,7 +83,8 @@ impl NativeSender {
         let accepted = batch.iter().filter(known).count();
         let labels = [("satellite", satellite.to_string()), ("status", "accepted".to_owned())];
         let labels = labels.map(|(key, value)| (key.to_owned(), value)).to_vec();
-        self.meters.count("native-sender", "orders_settled_total", labels, accepted as u64);
+        let whose = Whose { chore: "native-sender", series_max: METRIC_SERIES_MAX as u64 };
+        self.meters.count(whose, "orders_settled_total", labels, accepted as u64);
         accepted
     }
 }

@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use chore_host::bindings::lifecycle::{RunReason, Tick};
 use chore_host::capability::cycle::{Cycles, Doing, Refusal};
-use chore_host::capability::{self, Contexts, Deadline};
+use chore_host::capability::{self, Contexts, Deadline, Quota};
 use chore_host::clock::Timestamp;
-use chore_host::config::LogLevel;
+use chore_host::config::{Limits, LogLevel};
 use chore_host::kademlia::StaticNodes;
-use chore_host::limits::{CHORE_MEMORY_BYTES, GRACE};
+use chore_host::limits::GRACE;
 use chore_host::logs::Logs;
 use chore_host::memory::Memory;
 use chore_host::meters::Meters;
@@ -97,7 +97,9 @@ impl Bare {
         let deadline = Instant::now() + RUN_TIMEOUT;
         let end = Deadline(deadline + GRACE);
         let wind_down = CancellationToken::new();
+        let quota = Quota::new(self.name.clone(), Limits::default());
         let contexts = Contexts {
+            quota: quota.clone(),
             log: capability::log::Context::new(
                 Logs::new(LogLevel::Info).of(&self.name, None),
                 capability::log::Listeners {
@@ -106,6 +108,7 @@ impl Bare {
                     cycle: String::new(),
                     run: 0,
                 },
+                quota.clone(),
             ),
             settings: capability::settings::Context(Arc::new(settings)),
             state: capability::state::Context {
@@ -119,26 +122,35 @@ impl Bare {
                 wind_down: wind_down.clone(),
                 was_told: false,
             },
-            sql: capability::sql::Context { sql: self.sql.clone(), deadline: end },
+            sql: capability::sql::Context {
+                sql: self.sql.clone(),
+                deadline: end,
+                quota: quota.clone(),
+            },
             orders: capability::orders::Context {
                 orders: Some(self.orders.clone()),
                 deadline: end,
+                quota: quota.clone(),
             },
             kademlia: capability::kademlia::Context {
                 kademlia: Some(self.kademlia.clone()),
                 deadline: end,
             },
-            transport: capability::transport::Context { transport: None, deadline: end },
+            transport: capability::transport::Context {
+                transport: None,
+                deadline: end,
+                quota: quota.clone(),
+            },
             metrics: capability::metrics::Context {
                 chore: self.name.clone(),
                 meters: self.meters.clone(),
+                quota,
             },
         };
         Call {
             contexts,
-            memory_bytes_max: CHORE_MEMORY_BYTES,
+            limits: Limits::default(),
             deadline,
-            grace: GRACE,
             wind_down,
             interrupt: CancellationToken::new(),
         }

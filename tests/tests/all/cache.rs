@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
-use chore_host::limits::CHORE_MEMORY_BYTES;
+use chore_host::config::Limits;
 use chore_host::package::Digest;
 use chore_host::runtime::cache::Place;
 use chore_host::runtime::{Compiled, Options, Origin, Runtime};
@@ -42,7 +42,7 @@ impl Fixture {
         let compiling = runtime.compile(self.bytes.clone(), Digest::of(&self.bytes));
         let compiled = tokio::time::timeout(LONG, compiling).await;
         let compiled = compiled.unwrap_or_else(|_| panic!("{what}: it hangs")).unwrap();
-        let described = compiled.program.describe(CHORE_MEMORY_BYTES).await;
+        let described = compiled.program.describe(&Limits::default(), SENDER).await;
         assert_eq!(described.unwrap_or_else(|err| panic!("{what}: {err}")).name, SENDER);
         compiled
     }

@@ -43,7 +43,11 @@ async fn a_bad_run_ends_with_its_outcome_and_leaves_others_alone() {
         ("run_waits", "timed-out", "past its deadline"),
         ("run_ignores_cancelled", "timed-out", "past its deadline"),
         ("run_traps", "trapped", "is one too many"),
-        ("run_grows", "out-of-memory", "over its limit of 16"),
+        (
+            "run_grows",
+            "out-of-memory",
+            "MiB, limit 16 MiB; raise `limits.memory` in guest-run-grows.toml",
+        ),
     ];
     let names: Vec<_> =
         table.iter().map(|(guest, ..)| format!("guest-{}", guest.replace('_', "-"))).collect();

@@ -16,6 +16,7 @@ mod grants;
 mod guests;
 mod hot_swap;
 mod ledger;
+mod limits;
 mod logs;
 mod manners;
 mod metrics;

@@ -5,6 +5,7 @@
 use super::*;
 use crate::checkup::{Cycle, Problem};
 use crate::grant::Capability;
+use crate::status::LimitInForce;
 
 fn whole() -> Report {
     let setting = |name: &str, help: &str, default: Option<&str>| Setting {
@@ -12,6 +13,10 @@ fn whole() -> Report {
         help: help.into(),
         kind: "text",
         default: default.map(str::to_owned),
+    };
+    let limit = |key: &str, value: &str, overridden| {
+        let (key, value) = (key.to_owned(), value.to_owned());
+        LimitInForce { key, value, overridden }
     };
     let need = |capability, given| Need { capability, given, effective: Vec::new() };
     Report {
@@ -33,6 +38,7 @@ fn whole() -> Report {
             setting("path", "", None),
             setting("more", "", Some("")),
         ],
+        limits: vec![limit("memory", "64MiB", false), limit("cpu", "30s", true)],
         needs: vec![
             need(Capability::Log, Given::Always),
             need(Capability::State, Given::Always),
@@ -56,6 +62,7 @@ fn a_summary_says_everything() {
   setting    whom: text, default world. Whom to greet.
   setting    path: text, must be set
   setting    more: text, may be left out
+  limit      cpu: 30s
   uses       log, state
   needs      orders: not granted
 

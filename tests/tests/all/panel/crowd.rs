@@ -11,8 +11,8 @@ use chore_host::news::News;
 use chore_host::peer::ControlError;
 use chore_host::record::{Entry, EventRecord, Page, Query, RunRecord, SkipRecord, Usage};
 use chore_host::status::{
-    Actor, Change, ChoreDetail, ChoreStatus, CycleStatus, LastRun, LimitsInForce, Outcome,
-    PauseStatus, PeerStatus, RefusedFile, Setting, Triggered, VersionStatus,
+    Actor, Change, ChoreDetail, ChoreStatus, CycleStatus, LastRun, LimitInForce, LimitsInForce,
+    Outcome, PauseStatus, PeerStatus, RefusedFile, Setting, Triggered, VersionStatus,
 };
 use chore_host::why::{Moment, Why};
 
@@ -209,6 +209,11 @@ impl Controls for Crowd {
             settings: vec![setting("text", Some(EVIL.into())), setting("secret", None)],
             versions: vec![version("running", EVIL), version("previous", "another")],
             limits: Some(LimitsInForce {
+                by_key: vec![LimitInForce {
+                    key: EVIL.into(),
+                    value: EVIL.into(),
+                    overridden: true,
+                }],
                 memory_bytes: 64 << 20,
                 grace: Duration::from_secs(10),
                 timeouts: Vec::new(),

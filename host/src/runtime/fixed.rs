@@ -1,0 +1,87 @@
+//! The engine's own words for limits that nobody can raise, and ours: with the number, and what the
+//! chore's author can do.
+
+use crate::limits::{
+    Amount, HOSTCALL_BYTES_MAX, INSTANCE_PARTS_MAX, RANDOM_BYTES_MAX, RESOURCES_MAX,
+    STDERR_BYTES_MAX,
+};
+
+/// What the engine says, or a part of it, what that means, how much there is, and what to do.
+const FIXED: [(&str, &str, Amount, &str); 6] = [
+    (
+        "store handle limit exceeded",
+        "too many resources and handles in one call",
+        Amount::Count(RESOURCES_MAX as u64),
+        "drop connections, transactions, streams and calls that are done",
+    ),
+    (
+        "resource table has no free keys",
+        "too many resources and handles in one call",
+        Amount::Count(RESOURCES_MAX as u64),
+        "drop connections, transactions, streams and calls that are done",
+    ),
+    (
+        "too much data is being copied",
+        "too many bytes in one call of the host",
+        Amount::Bytes(HOSTCALL_BYTES_MAX as u64),
+        "pass less at once",
+    ),
+    (
+        "requested len ",
+        "too many random bytes at once",
+        Amount::Bytes(RANDOM_BYTES_MAX),
+        "ask for less",
+    ),
+    (
+        "write beyond capacity of MemoryOutputPipe",
+        "too much on standard error",
+        Amount::Bytes(STDERR_BYTES_MAX as u64),
+        "log it, or write less",
+    ),
+    (
+        "resource limit exceeded: ",
+        "too many core instances, memories or tables",
+        Amount::Count(INSTANCE_PARTS_MAX as u64),
+        "build the component of fewer modules",
+    ),
+];
+
+/// Why a call trapped, in our words if it was for one of these limits.
+pub fn told(cause: &str) -> Option<String> {
+    let (_, what, limit, help) = FIXED.iter().find(|(part, ..)| cause.contains(part))?;
+    Some(format!("{what}: limit {limit}; {help}"))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use wasmtime::component::ResourceTable;
+
+    use super::*;
+
+    #[test]
+    fn what_the_engine_says_is_told_with_the_number_and_what_to_do() {
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(0);
+        let full = table.push(0).unwrap_err().to_string();
+        let resources = "too many resources and handles in one call: limit 10000; drop connections, \
+                         transactions, streams and calls that are done";
+        for (cause, expected) in [
+            (full.as_str(), Some(resources)),
+            ("cannot allocate another handle: store handle limit exceeded", Some(resources)),
+            (
+                "requested len 2000000 exceeds limit 1048576",
+                Some("too many random bytes at once: limit 1 MiB; ask for less"),
+            ),
+            (
+                "too much data is being copied between the host and the guest: fuel allocated for \
+                 hostcalls has been exhausted",
+                Some("too many bytes in one call of the host: limit 32 MiB; pass less at once"),
+            ),
+            ("wasm `unreachable` instruction executed", None),
+        ] {
+            assert_eq!(told(cause).as_deref(), expected, "{cause}");
+        }
+    }
+}
