@@ -17,7 +17,7 @@ const CHORE: &str = "guest-bench-calls";
 const CYCLES: [&str; 6] = ["empty", "count", "setting", "find-node", "load", "stream"];
 
 /// Each runs the empty chore a thousand times a second.
-const NODES: usize = 2;
+const NODES: usize = 3;
 const EVERY: Duration = Duration::from_millis(1);
 
 /// Measured, after one that is not.

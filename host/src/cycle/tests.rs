@@ -8,3 +8,4 @@ mod rows_of_runs;
 mod rows_of_schedule;
 mod rows_of_slots;
 mod storj;
+mod witness;

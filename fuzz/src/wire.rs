@@ -1,0 +1,90 @@
+//! What comes over the network or from the chores directory as bytes: components, certificates, messages.
+
+use chore_host::clock::Timestamp;
+use chore_host::identity::PublicIdentity;
+use chore_host::node_id::NodeId;
+use chore_host::package::{self, Digest};
+use chore_host::settlement::check;
+use chore_host::signing;
+use chore_proto::{EnqueueRequest, Order, OrderLimit, SettlementRequest};
+use prost::Message;
+use rustls::pki_types::CertificateDer;
+
+pub fn package(bytes: &[u8]) {
+    if let Ok(package) = package::verify(bytes) {
+        assert_eq!(package.digest, Digest::of(bytes));
+    }
+}
+
+/// One byte says what the rest is.
+pub fn wire(bytes: &[u8]) {
+    let Some((kind, rest)) = bytes.split_first() else { return };
+    match kind % 4 {
+        0 => settlement(rest),
+        1 => enqueue(rest),
+        2 => parts(rest),
+        _ => identity(rest),
+    }
+}
+
+/// A node's request, at a satellite.
+fn settlement(bytes: &[u8]) {
+    let Ok(claim) = check::read(bytes) else { return };
+    // What was taken apart is what was sent.
+    let request = SettlementRequest::decode(bytes);
+    assert!(request.is_ok_and(|request| OrderLimit::decode(&request.limit[..]).is_ok()));
+    faults(&claim.limit, &claim.order);
+}
+
+/// An uplink's request, at a node.
+fn enqueue(bytes: &[u8]) {
+    let Ok(request) = EnqueueRequest::decode(bytes) else { return };
+    if let (Some(limit), Some(order)) = (&request.limit, &request.order) {
+        faults(limit, order);
+    }
+}
+
+fn parts(bytes: &[u8]) {
+    if let Ok(limit) = signing::decode_limit(bytes) {
+        assert_eq!(signing::decode_limit(&limit.encode_to_vec()).ok().as_ref(), Some(&limit));
+    }
+    if let Ok(order) = signing::decode_order(bytes) {
+        assert_eq!(signing::decode_order(&order.encode_to_vec()).ok().as_ref(), Some(&order));
+    }
+}
+
+/// Every check that strangers' orders go through. What has a fault is only refused; none of them may
+/// panic on any value.
+fn faults(limit: &OrderLimit, order: &Order) {
+    let encoded = limit.encode_to_vec();
+    let _ = signing::check_limit(limit, &encoded);
+    let _ = signing::check_order(order, &order.encode_to_vec());
+    let _ = signing::check_serials(limit, order);
+    let _ = signing::check_amount(limit, order);
+    let _ = signing::check_action(limit);
+    let _ = signing::satellite(limit);
+    let _ = signing::verify_order(&limit.piece_id, order);
+    if let Ok(expires) = signing::expiration(limit) {
+        let after = Timestamp::from_nanos(expires.as_nanos().saturating_add(1));
+        let late = signing::check_time(limit, after).is_err();
+        assert!(late || expires == Timestamp::MAX, "expired, and taken");
+    }
+}
+
+fn identity(bytes: &[u8]) {
+    if let Ok(text) = std::str::from_utf8(bytes)
+        && let Ok(identity) = PublicIdentity::from_pem(text)
+    {
+        let again = PublicIdentity::from_pem(&identity.to_pem());
+        assert_eq!(again.ok().map(|again| again.id()), Some(identity.id()));
+    }
+    // Two certificates, one after the other, cut where a length says.
+    let Some((cut, rest)) = bytes.split_first_chunk::<2>() else { return };
+    let (leaf, authority) = rest.split_at(rest.len().min(u16::from_be_bytes(*cut).into()));
+    let chain = [leaf, authority].map(|der| CertificateDer::from(der.to_vec()));
+    if let Ok(identity) = PublicIdentity::from_chain(&chain) {
+        let id = NodeId::from_bytes(identity.id().as_bytes());
+        assert_eq!(id, Ok(identity.id()));
+        assert!(identity.verify(b"nobody signed this", rest).is_err());
+    }
+}
