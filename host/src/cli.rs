@@ -22,6 +22,7 @@ mod new;
 mod orders;
 mod output;
 mod progress;
+mod repair;
 mod run;
 mod setup;
 mod show;
@@ -212,6 +213,8 @@ enum Command {
     /// whether the peer runs or not. Nothing is changed. Exit code 1 if there is a problem; a
     /// warning is none.
     Doctor(doctor::Asked),
+    /// Save what can be read of damaged databases, and keep the damaged files; no peer may run
+    Repair,
     /// Make a folder with a new chore: source, tests, config and a page on what to do with it
     New(new::Asked),
     /// Build a chore from its source into target/chore/NAME.wasm, and say what it needs
@@ -340,6 +343,8 @@ enum Error {
     AlreadySetUp { home: PathBuf, file: PathBuf },
     #[error("{operation} {}", .path.display())]
     File { operation: &'static str, path: PathBuf, source: io::Error },
+    #[error("save what can be read of {} into {}", .kept.display(), .path.display())]
+    Repair { path: PathBuf, kept: PathBuf, source: rusqlite::Error },
     #[error("config file {} has more than {max} bytes", .path.display())]
     ConfigTooLarge { path: PathBuf, max: u64 },
     /// Without a source: the parser's error repeats its own.
@@ -521,6 +526,7 @@ async fn look(out: &Out, home: Home, command: Command) -> Result<u8, Error> {
         Command::Logs(asked) => follow::logs(out, &home, asked).await,
         Command::Top(asked) => top::top(out, &home, asked).await,
         Command::Doctor(asked) => doctor::doctor(out, &home, asked).await,
+        Command::Repair => repair::repair(out, &home),
         Command::Why(asked) => history::why(out, &home, asked).await,
         Command::History(asked) => history::history(out, &home, asked).await,
         Command::Token { what } => token::token(out, &home, what),

@@ -7,18 +7,21 @@
 //! connections of their own and, thanks to the write-ahead log, never wait for the writer.
 
 mod file;
+mod repair;
 mod writer;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 pub(crate) use file::{Access, connect};
+pub(crate) use repair::{ADVICE, Saved, save, set_aside};
 
+use crate::error::chain;
 use crate::limits::{DATABASE_CLOSE_TIMEOUT, DATABASE_JOBS_WAITING, DATABASE_READERS_MAX};
 use writer::{Job, Write, Writer};
 
@@ -37,7 +40,7 @@ pub enum Error {
         #[source]
         source: rusqlite::Error,
     },
-    #[error("database {path} is damaged or no database: restore it from a copy, or move it away to begin a new one", path = .path.display())]
+    #[error("database {path} is damaged or no database: restore it from a copy, or {ADVICE}", path = .path.display())]
     Damaged {
         path: PathBuf,
         #[source]
@@ -89,11 +92,9 @@ impl Error {
     /// What went wrong in a job, told apart by what the operator has to do.
     fn of_use(path: &Path, source: Arc<rusqlite::Error>) -> Error {
         let path = path.to_owned();
-        match source.sqlite_error_code() {
-            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
-                Error::Damaged { path, source }
-            }
-            _ => Error::Use { path, source },
+        match is_damage(&source) {
+            true => Error::Damaged { path, source },
+            false => Error::Use { path, source },
         }
     }
 }
@@ -130,6 +131,52 @@ struct Work {
     commits: AtomicU64,
     /// Time in transactions, in nanoseconds.
     nanos: AtomicU64,
+    /// What it failed to do last; `None` if it has worked since.
+    fault: Mutex<Option<String>>,
+    /// What was found to be damaged: that does not go away by itself.
+    damage: OnceLock<String>,
+}
+
+impl Work {
+    /// Remembers what only an operator can do something about.
+    fn failed(&self, err: &Error) {
+        match err {
+            Error::Damaged { .. } => {
+                self.damage.get_or_init(|| chain(err));
+            }
+            Error::Commit { source, .. } if is_damage(source) => {
+                self.damage.get_or_init(|| format!("{}: {ADVICE}", chain(err)));
+            }
+            Error::Use { source, .. } | Error::Commit { source, .. } if is_of_disk(source) => {
+                *lock(&self.fault) = Some(chain(err));
+            }
+            _ => {}
+        }
+    }
+
+    fn worked(&self) {
+        *lock(&self.fault) = None;
+    }
+}
+
+fn is_damage(source: &rusqlite::Error) -> bool {
+    let code = source.sqlite_error_code();
+    matches!(code, Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
+}
+
+/// Not the statement's fault.
+fn is_of_disk(source: &rusqlite::Error) -> bool {
+    matches!(
+        source.sqlite_error_code(),
+        Some(
+            ErrorCode::DiskFull
+                | ErrorCode::SystemIoFailure
+                | ErrorCode::ReadOnly
+                | ErrorCode::CannotOpen
+                | ErrorCode::PermissionDenied
+                | ErrorCode::NoLargeFileSupport
+        )
+    )
 }
 
 /// What an open database does, for whoever watches it.
@@ -219,6 +266,11 @@ impl Database {
         self.0.work.commits.load(Ordering::Relaxed)
     }
 
+    /// What does not work now, in one line; `None` if all does.
+    pub fn fault(&self) -> Option<String> {
+        self.0.work.damage.get().cloned().or_else(|| lock(&self.0.work.fault).clone())
+    }
+
     pub fn usage(&self) -> Usage {
         let waiting = match &*lock(&self.0.writing) {
             Writing::Open(jobs) => jobs.max_capacity().saturating_sub(jobs.capacity()),
@@ -269,7 +321,11 @@ impl Database {
             lock(&inner.readers).push(connection);
             // The turn ends with the work, even if nobody waits for it any more.
             drop(turn);
-            result.map_err(|source| Error::of_use(&inner.path, Arc::new(source)))
+            result.map_err(|source| {
+                let err = Error::of_use(&inner.path, Arc::new(source));
+                inner.work.failed(&err);
+                err
+            })
         };
         blocking(self.0.path.clone(), read).await
     }

@@ -61,6 +61,8 @@ pub struct Ledger(Option<Arc<Inner>>);
 
 struct Inner {
     database: Database,
+    /// What became of a damaged file.
+    began_anew: Option<String>,
     next_run: AtomicU64,
     told: Mutex<Told>,
     /// Something was told.
@@ -99,12 +101,40 @@ enum News {
 }
 
 impl Ledger {
-    /// Opens the file, or creates it in a directory that must exist.
+    /// Opens the file, or creates it in a directory that must exist. A damaged one is set aside, and
+    /// a new one begun: what it has is nothing that the peer's work depends on.
     pub async fn open(path: &Path, keep: Keep) -> Result<Ledger, database::Error> {
+        let damaged = match Ledger::open_whole(path, keep, None).await {
+            Err(damaged @ database::Error::Damaged { .. }) => damaged,
+            other => return other,
+        };
+        let Ok(kept) = database::set_aside(path, Timestamp::now()) else { return Err(damaged) };
+        let kept = kept.display();
+        let began_anew = format!(
+            "the ledger was damaged: the peer has begun a new one, and keeps the old one as {kept}"
+        );
+        warn!("{began_anew}");
+        Ledger::open_whole(path, keep, Some(began_anew)).await
+    }
+
+    async fn open_whole(
+        path: &Path,
+        keep: Keep,
+        began_anew: Option<String>,
+    ) -> Result<Ledger, database::Error> {
         let database = Database::open_synced(path, rows::MIGRATIONS, Sync::Process).await?;
-        let (last, counts) = database.write(rows::begin).await?;
+        let begun = database.write(rows::begin).await;
+        let (last, counts) = match begun {
+            Ok(begun) => begun,
+            Err(err) => {
+                // Why it is not opened is the better answer than how it closed.
+                let _ = database.close().await;
+                return Err(err);
+            }
+        };
         let inner = Arc::new(Inner {
             database,
+            began_anew,
             next_run: AtomicU64::new(last + 1),
             told: Mutex::default(),
             news: Notify::new(),
@@ -165,6 +195,12 @@ impl Ledger {
         let Some(inner) = &self.0 else { return Counted::default() };
         let told = lock(&inner.told);
         Counted { waiting: told.news.len() as u64, ..told.counts }
+    }
+
+    /// As [`Database::fault`]. One that was damaged when it was opened is named until the peer ends.
+    pub fn fault(&self) -> Option<String> {
+        let inner = self.0.as_ref()?;
+        inner.database.fault().or_else(|| inner.began_anew.clone())
     }
 
     pub fn usage(&self) -> Option<database::Usage> {

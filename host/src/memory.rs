@@ -211,6 +211,11 @@ impl Memory {
         Ok(())
     }
 
+    /// As [`Database::fault`].
+    pub fn fault(&self) -> Option<String> {
+        self.0.fault()
+    }
+
     pub fn usage(&self) -> database::Usage {
         self.0.usage()
     }

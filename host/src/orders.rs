@@ -241,6 +241,11 @@ impl Orders {
         }
     }
 
+    /// As [`Database::fault`].
+    pub fn fault(&self) -> Option<String> {
+        self.database.fault()
+    }
+
     pub fn usage(&self) -> database::Usage {
         self.database.usage()
     }

@@ -386,6 +386,22 @@ fn make_private(path: &Path) -> Result<(), Error> {
     made.map_err(|source| Error::Directory { path: path.into(), source })
 }
 
+impl Shared {
+    /// What is wrong with the peer itself.
+    fn problems(&self) -> Vec<String> {
+        let directory = self.registry.problem();
+        let directory = (!directory.is_empty())
+            .then(|| format!("no chore is loaded or replaced now: {directory}"));
+        let databases = [
+            self.orders.as_ref().and_then(Orders::fault),
+            self.settlement.as_ref().and_then(Settlement::fault),
+            self.memory.fault(),
+            self.ledger.fault(),
+        ];
+        directory.into_iter().chain(databases.into_iter().flatten()).collect()
+    }
+}
+
 fn of_ledger(err: database::Error) -> ControlError {
     ControlError::Ledger(crate::error::chain(&err))
 }
@@ -405,7 +421,7 @@ impl Handle {
             node: self.shared.node.clone(),
             listen: self.shared.listen.clone(),
             started: self.shared.started,
-            problem: self.shared.registry.problem(),
+            problem: self.shared.problems().join("; "),
             chores,
         }
     }

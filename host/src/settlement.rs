@@ -97,6 +97,11 @@ impl Settlement {
         self.0.tally.counts()
     }
 
+    /// As [`database::Database::fault`].
+    pub fn fault(&self) -> Option<String> {
+        self.0.book.fault()
+    }
+
     pub fn usage(&self) -> database::Usage {
         self.0.book.usage()
     }

@@ -17,7 +17,7 @@ use futures::Stream;
 use rusqlite::ErrorCode;
 use tokio::sync::{Mutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
-use crate::database::Access;
+use crate::database::{ADVICE, Access};
 use crate::limits::{
     DATABASE_CLOSE_TIMEOUT, DATABASE_READERS_MAX, DISK_BYTES_FREE_MIN, SQL_BYTES_MAX,
     SQL_ROW_BYTES_MAX, SQL_ROWS_MAX, SQL_STREAM_IDLE, SQL_STREAM_ROWS_WAITING, SQL_STREAMS_MAX,
@@ -96,6 +96,8 @@ pub enum Error {
     Denied(&'static str),
     #[error("use database: it is closed")]
     Closed,
+    #[error("use database: its file is damaged; the host's log says how to repair it")]
+    Damaged,
     #[error("the host's database failed; its log says more")]
     Host,
 }
@@ -132,7 +134,7 @@ impl Error {
             | Error::TooBig(_) => Kind::TooLarge,
             Error::TimedOut | Error::Idle | Error::CloseTimedOut => Kind::TimedOut,
             Error::Denied(_) => Kind::Denied,
-            Error::DiskFull | Error::Closed | Error::Host => Kind::Internal,
+            Error::DiskFull | Error::Closed | Error::Damaged | Error::Host => Kind::Internal,
         }
     }
 
@@ -173,8 +175,17 @@ impl Error {
             }
             ErrorCode::TooBig => Error::TooBig(message),
             ErrorCode::OperationInterrupted => Error::TimedOut,
+            ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => Error::damaged(path),
             _ => Error::host(path, source),
         }
+    }
+
+    fn damaged(path: &Path) -> Error {
+        tracing::error!(
+            path = %path.display(),
+            "a chore's database is damaged: restore it from a copy, or {ADVICE}"
+        );
+        Error::Damaged
     }
 
     fn host(path: &Path, source: &rusqlite::Error) -> Error {

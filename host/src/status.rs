@@ -295,7 +295,8 @@ pub struct PeerStatus {
     /// Where other nodes reach it; empty if it serves nobody.
     pub listen: String,
     pub started: Timestamp,
-    /// Why the chores directory cannot be followed now; empty if it can.
+    /// What is wrong with the peer itself: a chores directory that cannot be followed, a database that
+    /// cannot be written; empty if nothing is.
     pub problem: String,
     /// Left out where only the peer itself is asked about.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

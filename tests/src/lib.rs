@@ -1,7 +1,10 @@
 //! Testplanet: real satellites, storage nodes and an uplink on loopback, for tests that need a whole
 //! network. Peers are started by the same code as those of `chore demo`.
 
+mod audit;
 mod builds;
+mod chance;
+mod disk;
 mod program;
 mod programs;
 mod wait;
@@ -20,7 +23,10 @@ use chore_host::uplink::HandedIn;
 use chore_proto::{Order, OrderLimit};
 use tempfile::TempDir;
 
+pub use audit::{Books, Serial, ledger, whole};
 pub use builds::{Build, PATCHED, chores, drop_chore, drop_into};
+pub use chance::{Chance, Rounds};
+pub use disk::{Cut, Disk, Fault, Files};
 pub use program::{Program, refused, text};
 use programs::target;
 pub use programs::{chore_program, component, javascript_component, python_component, workspace};

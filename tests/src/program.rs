@@ -35,6 +35,17 @@ impl Program {
         Program { child: command.spawn().expect("chore runs"), log }
     }
 
+    /// After a line of a shell, such as one that sets a limit.
+    pub fn run_under(home: &Path, line: &str) -> Program {
+        let log = home.join("log");
+        let file = std::fs::File::create(&log).expect("a log file");
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("{line}; exec \"$0\" --home \"$1\" run")]);
+        command.arg(chore_program()).arg(home).env("CHORE_LOG_FORMAT", "text");
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(file);
+        Program { child: command.spawn().expect("a shell runs"), log }
+    }
+
     /// One command of an operator, to its end.
     pub fn command(home: &Path, arguments: &[&str]) -> Output {
         let mut command = Command::new(chore_program());
@@ -58,6 +69,17 @@ impl Program {
 
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Outlives the program.
+    pub fn log_path(&self) -> std::path::PathBuf {
+        self.log.clone()
+    }
+
+    /// Waits until the peer runs, and stops it.
+    pub fn ends_well(mut self) -> bool {
+        self.is_up();
+        self.terminate().success()
     }
 
     /// Waits until the peer takes commands.

@@ -28,6 +28,10 @@ pub struct OrderSender {
     /// How long connecting to a satellite may take. 20s proved too short in the field.
     #[setting(default = "60s", min = "1s", max = "5m")]
     dial_timeout: Duration,
+    /// How long a satellite may leave everything that it was sent without an answer. What it has then
+    /// not answered waits for the next run.
+    #[setting(default = "5m", min = "1s", max = "1h")]
+    answer_timeout: Duration,
     /// How many answers of a satellite are archived together.
     #[setting(default = 500, min = 1, max = 10_000)]
     batch_size: usize,

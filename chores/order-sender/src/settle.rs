@@ -103,7 +103,9 @@ impl Settlement<'_> {
 
     /// Takes one answer; says whether the batch is full. `None` when the satellite is done.
     async fn next(&self, responses: &mut Responses, tally: &mut Tally) -> Result<Option<bool>> {
-        let response = responses.next().await.context("settle")?;
+        let silent = || "settle: the satellite does not answer";
+        let answer = time::timeout(self.chore.answer_timeout, responses.next()).await;
+        let response = answer.with_context(silent)?.context("settle")?;
         let Some(response) = response else { return Ok(None) };
         if tally.answers >= self.sent.get() {
             bail!("settle: the satellite answers more than it was asked");

@@ -236,7 +236,7 @@ fn answers_that_make_no_sense_are_summed_up() {
 
 #[test]
 fn a_run_that_is_cancelled_archives_what_was_answered() {
-    let world = with(World::new(), A, 10, accept);
+    let world = with(World::new().timeout(MINUTE), A, 10, accept);
     let world = world.unsent(B, 1_000).node(B, hangs);
     let world = world.unsent(C, 1_000).node(C, accepts_three_and_hangs);
     let message = format!("cancelled before satellites were done: {B}, {C}");
@@ -248,8 +248,20 @@ fn a_run_that_is_cancelled_archives_what_was_answered() {
 }
 
 #[test]
+fn a_satellite_that_does_not_answer_is_left_before_the_run_ends() {
+    let world = with(World::new(), A, 10, accept);
+    let world = world.unsent(B, 1_000).node(B, hangs);
+    let world = world.unsent(C, 1_000).node(C, accepts_three_and_hangs);
+    let world = world.setting("answer-timeout", "30s");
+    assert_eq!(run(&world), Err(format!("of 3 satellites these failed: {B}, {C}")));
+    assert!(!world.was_cancelled());
+    assert_eq!(counts(&world, A), (10, 0, 0));
+    assert_eq!(counts(&world, C), (3, 0, 997));
+}
+
+#[test]
 fn a_cancelled_run_names_who_failed_otherwise() {
-    let world = World::new().unsent(A, 1).node(A, hangs);
+    let world = World::new().timeout(MINUTE).unsent(A, 1).node(A, hangs);
     let world = world.unsent(B, 1).node_down(B);
     let world = world.unsent(C, 9).node(C, accepts_three_and_hangs);
     let message = format!("cancelled before satellites were done: {A}, {C}; failed: {B}");
@@ -341,7 +353,14 @@ fn the_descriptor_is_what_operators_read() {
     assert_eq!((main.name.as_str(), main.interval, main.timeout), ("main", hour, hour));
     assert!(!main.help.is_empty() && !described.about.is_empty());
     let settings: Vec<_> = described.settings.iter().map(|s| (s.name, s.default)).collect();
-    assert_eq!(settings, [("dial-timeout", Some("60s")), ("batch-size", Some("500"))]);
+    assert_eq!(
+        settings,
+        [
+            ("dial-timeout", Some("60s")),
+            ("answer-timeout", Some("5m")),
+            ("batch-size", Some("500"))
+        ]
+    );
     let world = World::new().setting("dial-timeout", "6m");
     let line = r#"write dial-timeout = "60s" below [settings]"#;
     let refused = format!(r#"setting "dial-timeout": "6m" is not within 1s and 5m: {line}"#);

@@ -19,10 +19,7 @@ pub(super) async fn ls(out: &Out, home: &Home) -> Result<u8, Error> {
         chores => show::chores(chores, Timestamp::now()),
     })?;
     if !status.problem.is_empty() {
-        out.tell(&format!(
-            "\nno chore is loaded or replaced now: {}",
-            show::plain(&status.problem)
-        ))?;
+        out.tell(&format!("\nthe peer: {}", show::plain(&status.problem)))?;
     }
     Ok(0)
 }

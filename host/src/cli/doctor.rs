@@ -46,6 +46,14 @@ pub(super) async fn doctor(out: &Out, home: &Home, asked: Asked) -> Result<u8, E
     Ok(u8::from(!is_well))
 }
 
+/// Databases that are damaged.
+pub(super) fn damaged(home: &Home) -> Vec<std::path::PathBuf> {
+    let all = probes::databases(home).into_iter();
+    all.filter(|(_, found)| matches!(found, verdicts::Database::Damaged(_)))
+        .map(|(file, _)| home.root().join(file))
+        .collect()
+}
+
 type Status = Result<PeerStatus, ClientError>;
 
 async fn look(home: &Home, status: &Status) -> Result<Vec<Finding>, Error> {
@@ -118,7 +126,7 @@ fn peer(home: &Home, status: &Status, must: bool) -> Finding {
             ok(check, format!("version {} runs, and was started {since}", plain(&status.version)))
         }
         Ok(status) => {
-            let says = format!("it runs, and loads no chore: {}", plain(&status.problem));
+            let says = format!("it runs, but {}", plain(&status.problem));
             problem(check, says, "look at the chores directory: chore ls")
         }
         Err(ClientError::NotRunning(_)) if must => problem(check, "no peer runs here", start),

@@ -141,6 +141,7 @@ const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
             ("chore doctor --live", "whether it runs and answers, for a health check"),
         ],
     ),
+    ("repair", &[("chore repair", "after `chore doctor` found a damaged database")]),
     (
         "new",
         &[

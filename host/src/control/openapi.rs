@@ -112,7 +112,7 @@ const SCHEMAS: &[(&str, &[Field])] = &[
             ("node", "string", "Its id"),
             ("listen", "string", "Where other nodes reach it; empty if it serves nobody"),
             ("started", "time", ""),
-            ("problem", "string", "Why the chores directory cannot be followed; empty if it can"),
+            ("problem", "string", "What is wrong with the peer itself; empty if nothing is"),
         ],
     ),
     ("Chore", CHORE),

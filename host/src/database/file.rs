@@ -83,7 +83,7 @@ fn failed(path: &Path, source: rusqlite::Error) -> Error {
 
 /// Nobody but its owner reads a new file, from the first moment on. SQLite gives its log and its
 /// index the same mode. A file that exists keeps the mode that somebody gave it.
-fn create(path: &Path) -> Result<(), Error> {
+pub(super) fn create(path: &Path) -> Result<(), Error> {
     let mut options = OpenOptions::new();
     options.create(true).truncate(false).write(true);
     #[cfg(unix)]

@@ -323,3 +323,99 @@ async fn who_only_reads_cannot_write() {
     look.close().await.unwrap();
     assert_eq!(keys(&database).await, [1]);
 }
+
+#[tokio::test]
+async fn what_the_disk_refuses_is_a_fault_until_it_does_not() {
+    let (_home, path) = home();
+    let database = Database::open(&path, V1).await.unwrap();
+    assert_eq!(database.fault(), None);
+    let pages = |pages: u32| {
+        move |connection: &Connection| {
+            connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))
+        }
+    };
+    let fill = |connection: &Connection| {
+        let many =
+            "WITH RECURSIVE n (k) AS (VALUES (1) UNION ALL SELECT k + 1 FROM n WHERE k < 20000)
+            INSERT INTO t SELECT k FROM n";
+        connection.execute_batch(many)
+    };
+    database.write(pages(3)).await.unwrap();
+    database.write(fill).await.unwrap_err();
+    let fault = database.fault().unwrap();
+    assert!(fault.contains("test.db") && fault.contains("is full"), "{fault}");
+    // A mistake of a statement is none, and takes none away.
+    database.write(|connection| connection.execute_batch("nonsense")).await.unwrap_err();
+    assert_eq!(database.fault(), Some(fault));
+    database.write(pages(10_000)).await.unwrap();
+    assert_eq!(database.fault(), None);
+    database.write(fill).await.unwrap();
+}
+
+/// A database with 2,000 rows, some of whose pages are overwritten.
+fn damaged(tables: &str, pages: std::ops::Range<usize>) -> (tempfile::TempDir, std::path::PathBuf) {
+    let (home, path) = home();
+    let connection = Connection::open(&path).unwrap();
+    connection.execute_batch(tables).unwrap();
+    let fill = "WITH RECURSIVE n (k) AS (VALUES (1) UNION ALL SELECT k + 1 FROM n WHERE k < 2000)
+        INSERT INTO t SELECT k, randomblob(400) FROM n";
+    connection.execute_batch(fill).unwrap();
+    connection.pragma_update(None, "user_version", 7).unwrap();
+    connection.close().unwrap();
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[pages.start * 4096..pages.end * 4096].fill(0x5a);
+    std::fs::write(&path, bytes).unwrap();
+    (home, path)
+}
+
+#[test]
+fn what_can_be_read_of_a_damaged_file_is_saved_and_the_file_kept() {
+    const ROWS: &str = "CREATE TABLE t (k INTEGER PRIMARY KEY, v BLOB) STRICT;
+        CREATE INDEX by_k ON t (k); CREATE TABLE \"o\"\"dd\" (a)";
+    const KEYS: &str = "CREATE TABLE t (k INTEGER PRIMARY KEY, v BLOB) WITHOUT ROWID";
+    // Pages that are lost, how many rows are saved at least, and whether there are gaps.
+    let table = [
+        (ROWS, 0..0, 2_000, false),
+        (ROWS, 50..54, 1_950, true),
+        (ROWS, 50..60, 1_850, true),
+        (KEYS, 0..0, 2_000, false),
+        (KEYS, 50..54, 1_900, true),
+    ];
+    for (tables, pages, least, has_gaps) in table {
+        let what = format!("{pages:?} of {tables}");
+        let (_home, path) = damaged(tables, pages);
+        let bytes = std::fs::read(&path).unwrap();
+        let kept = set_aside(&path, crate::clock::Timestamp::EPOCH).unwrap();
+        assert_eq!((path.exists(), std::fs::read(&kept).unwrap() == bytes), (false, true));
+        let saved = save(&kept, &path).unwrap().unwrap();
+        assert!(saved.rows >= least && (saved.gaps > 0) == has_gaps, "{what}: {saved:?}");
+        assert_eq!(std::fs::read(&kept).unwrap(), bytes, "{what}: it is read only");
+        let connection = Connection::open(&path).unwrap();
+        let of = |sql| connection.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+        assert_eq!(of("SELECT count(*) FROM t").unsigned_abs(), saved.rows, "{what}");
+        assert_eq!(of("PRAGMA user_version"), 7);
+        let whole = "PRAGMA integrity_check";
+        let whole = connection.query_row(whole, [], |row| row.get::<_, String>(0)).unwrap();
+        assert_eq!(whole, "ok", "{what}");
+    }
+    // Without the names of its tables, nothing.
+    let (_home, path) = damaged(ROWS, 0..1);
+    let kept = set_aside(&path, crate::clock::Timestamp::EPOCH).unwrap();
+    assert_eq!(save(&kept, &path).unwrap(), None);
+    assert!(!path.exists());
+}
+
+#[test]
+fn no_damaged_file_takes_the_place_of_another() {
+    let (_home, path) = home();
+    let mut kept = std::collections::BTreeSet::new();
+    for nth in 0..3 {
+        std::fs::write(&path, format!("{nth}")).unwrap();
+        std::fs::write(path.with_extension("db-wal"), format!("log {nth}")).unwrap();
+        let to = set_aside(&path, crate::clock::Timestamp::EPOCH).unwrap();
+        let log = format!("{}-wal", to.display());
+        assert_eq!(std::fs::read_to_string(log).unwrap(), format!("log {nth}"));
+        kept.insert(std::fs::read_to_string(to).unwrap());
+    }
+    assert_eq!(kept.len(), 3);
+}

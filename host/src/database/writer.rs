@@ -17,7 +17,7 @@ use crate::limits::GROUP_COMMIT_JOBS_MAX;
 pub(super) trait Job: Send {
     /// Whether what it did should stay.
     fn work(&mut self, connection: &Connection) -> bool;
-    fn answer(self: Box<Self>, path: &Path, fate: Result<(), Arc<rusqlite::Error>>);
+    fn answer(self: Box<Self>, path: &Path, fate: Result<(), Arc<rusqlite::Error>>, work: &Work);
 }
 
 pub(super) struct Write<T, F> {
@@ -57,7 +57,7 @@ where
         keep
     }
 
-    fn answer(self: Box<Self>, path: &Path, fate: Result<(), Arc<rusqlite::Error>>) {
+    fn answer(self: Box<Self>, path: &Path, fate: Result<(), Arc<rusqlite::Error>>, work: &Work) {
         let path = path.to_owned();
         let answer = match (self.step, fate) {
             (Step::Worked(Err(source)), _) => Err(Error::of_use(&path, Arc::new(source))),
@@ -67,6 +67,10 @@ where
             // No group is committed with a job left undone.
             (Step::Waiting(_), Ok(())) => Err(Error::Closed { path }),
         };
+        match &answer {
+            Ok(_) => work.worked(),
+            Err(err) => work.failed(err),
+        }
         // Who asked may have gone; the work is done all the same.
         let _ = self.answer.send(answer);
     }
@@ -124,7 +128,7 @@ impl Writer {
             let nanos = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
             self.work.nanos.fetch_add(nanos, Ordering::Relaxed);
             for job in group {
-                job.answer(&self.path, fate.clone());
+                job.answer(&self.path, fate.clone(), &self.work);
             }
         }
         let Writer { path, connection, .. } = self;

@@ -292,3 +292,19 @@ async fn one_that_is_off_writes_nothing() {
     assert_eq!(ledger.entries(Query::default()).await.unwrap(), Page::default());
     ledger.close().await.unwrap();
 }
+
+#[tokio::test]
+async fn a_damaged_one_is_set_aside_and_named() {
+    let home = Home::new();
+    let path = home.0.path().join("ledger.db");
+    std::fs::write(&path, "no ledger at all, but some text that somebody put here").unwrap();
+    let ledger = home.open(KEEP).await;
+    let fault = ledger.fault().unwrap();
+    let kept = fault.split("keeps the old one as ").nth(1).unwrap();
+    assert!(std::fs::read_to_string(kept).unwrap().starts_with("no ledger"), "{fault}");
+    let run = begin(&ledger, "a", "main", ago(1));
+    end(&ledger, run, Outcome::Succeeded);
+    assert_eq!(runs(&ledger, Query::default()).await, [run]);
+    ledger.close().await.unwrap();
+    assert_eq!(home.open(KEEP).await.fault(), None, "the next one is whole");
+}

@@ -156,8 +156,8 @@ pub(super) struct Problem {
 pub(super) fn problems(peer: &PeerStatus, now: Timestamp) -> Vec<Problem> {
     let mut problems = Vec::new();
     if !peer.problem.is_empty() {
-        let sentence = format!("The chores directory is not followed: {}", peer.problem);
-        let (word, tone) = ("directory", Tone::Bad);
+        let sentence = peer.problem.clone();
+        let (word, tone) = ("peer", Tone::Bad);
         problems.push(Problem { word, tone, chore: None, cycle: None, sentence });
     }
     problems.extend(peer.chores.iter().flat_map(|chore| of_one(chore, now)));

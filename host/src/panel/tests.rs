@@ -212,7 +212,7 @@ fn what_is_wrong_is_told_with_the_gravest_first() {
         .map(|it| (it.word, it.chore.as_deref().unwrap_or(""), it.sentence.as_str()))
         .collect();
     let expected = [
-        ("directory", "", "The chores directory is not followed: it is gone"),
+        ("peer", "", "it is gone"),
         ("failing", "c", "Failed 3 times in a row: failed: <b>no</b>"),
         ("overdue", "d", "A run is overdue by 1m 1s"),
         ("refused", "g", "no"),

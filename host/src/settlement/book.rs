@@ -92,6 +92,10 @@ impl Book {
         self.0.write(move |connection| settle(connection, node, batch)).await.map_err(Error::Settle)
     }
 
+    pub fn fault(&self) -> Option<String> {
+        self.0.fault()
+    }
+
     pub fn usage(&self) -> database::Usage {
         self.0.usage()
     }

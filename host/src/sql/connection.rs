@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::limits::Limit;
+use rusqlite::{Connection, ErrorCode};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::Error;
@@ -181,6 +181,9 @@ struct Guard {
 impl Guest {
     fn open(path: &Path, access: Access) -> Result<Guest, Error> {
         let failed = |err: database::Error| {
+            if matches!(err, database::Error::Damaged { .. }) {
+                return Error::damaged(path);
+            }
             let source: &dyn std::error::Error = &err;
             let cause = source.source().map(ToString::to_string);
             tracing::error!(path = %path.display(), error = %err, cause, "opening a chore's database failed");
@@ -190,7 +193,12 @@ impl Guest {
         let guard = Arc::new(Guard::default());
         match restrict(&mut connection, &guard) {
             Ok(()) => Ok(Guest { connection, bytes_max: 0, guard }),
-            Err(source) => Err(Error::host(path, &source)),
+            Err(source) => match source.sqlite_error_code() {
+                Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+                    Err(Error::damaged(path))
+                }
+                _ => Err(Error::host(path, &source)),
+            },
         }
     }
 

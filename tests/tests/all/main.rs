@@ -5,9 +5,13 @@
 mod api;
 mod authors;
 mod bad_files;
+mod bad_satellites;
+mod broken_disk;
 mod cache;
+mod closing;
 mod contract;
 mod controls;
+mod crash;
 mod doctor;
 mod failure_policy;
 mod faults;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use serde::Serialize;
 
+use crate::database::ADVICE;
 use crate::limits::{
     CACHE_SECRET_BYTES, COMPILED_CACHE_BYTES_MAX, CONNECTIONS_POOLED_MAX, CONTROL_CONNECTIONS_MAX,
     DOCTOR_BYTES_FREE_LOW, DOCTOR_BYTES_FREE_MIN, DOCTOR_CLOCK_JUMP_MAX, DOCTOR_FILES_MIN,
@@ -254,8 +255,7 @@ pub fn databases(all: &[(String, Database)], home: &str) -> Finding {
         _ => None,
     });
     if let Some((file, what)) = damaged {
-        let advice =
-            format!("stop the peer, and restore {home}/{file} from a copy or move it away");
+        let advice = format!("restore {home}/{file} from a copy, or {ADVICE}");
         return problem(check, format!("{file} {what}"), advice);
     }
     for (file, database) in all {

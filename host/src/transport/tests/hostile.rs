@@ -215,6 +215,52 @@ async fn a_server_that_is_no_peer_is_refused() {
     }
 }
 
+/// A peer by TLS that says `bytes` after the handshake, whatever it hears, and then nothing.
+async fn babbling_server(bytes: Vec<u8>) -> NodeUrl {
+    let identity = identity();
+    let acceptor = TlsAcceptor::from(tls::server(&identity).unwrap());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    tokio::spawn(async move {
+        let (tcp, _) = listener.accept().await.unwrap();
+        let mut stream = acceptor.accept(tcp).await.unwrap();
+        // Who listens may hang up before the last byte.
+        let _ = stream.write_all(&bytes).await;
+        let _ = stream.read_to_end(&mut Vec::new()).await;
+        std::future::pending::<()>().await
+    });
+    NodeUrl { id: identity.id(), address }
+}
+
+#[tokio::test]
+async fn a_server_that_babbles_is_given_up_in_time() {
+    let settings: &[u8] = b"\0\0\0\x04\0\0\0\0\0";
+    let table: [(&str, Vec<u8>); 9] = [
+        ("no HTTP/2", b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi".to_vec()),
+        ("noise", vec![0x5a; 100_000]),
+        ("nothing", vec![]),
+        ("half a frame", settings[..5].to_vec()),
+        ("settings, then nothing", settings.to_vec()),
+        ("a frame of 16 MiB", [settings, b"\xff\xff\xff\0\0\0\0\0\x01", &[0; 100_000]].concat()),
+        ("settings without end", settings.repeat(100_000)),
+        ("data for no call", [settings, b"\0\0\x01\0\0\0\0\0\x09x"].concat()),
+        ("going away", [settings, b"\0\0\x08\x07\0\0\0\0\0\0\0\0\0\0\0\0\0"].concat()),
+    ];
+    let net = net().await;
+    for (what, bytes) in table {
+        let node = babbling_server(bytes).await;
+        let ended = timeout(LONG, async {
+            let connection =
+                net.transport.dial_node(&node, SHORT).await.map_err(|err| chain(&err))?;
+            let called = connection.unary(ECHO, vec![1], SHORT).await;
+            called.map_err(|status| status.to_string())
+        });
+        let failed = ended.await.unwrap_or_else(|_| panic!("{what}: it does not end"));
+        assert!(failed.is_err(), "{what}: {failed:?}");
+    }
+    assert_eq!(net.echo("well").await.unwrap(), b"well");
+}
+
 #[tokio::test]
 async fn old_and_resumed_sessions_are_not_spoken() {
     let net = net().await;
