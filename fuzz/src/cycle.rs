@@ -1,19 +1,16 @@
 //! The cycle against what it promises: any controls at any moments, with a clock that jumps.
 
 use arbitrary::{Arbitrary, Unstructured};
-// What the witness finds above itself, as in the host.
+// The witness finds these above itself, as in the host.
 use chore_host::clock::Timestamp;
 pub use chore_host::cycle::*;
 use std::time::Duration;
 
-mod tests {
-    //! The host's own.
+/// The host's own.
+#[path = "../../host/src/cycle/tests/witness.rs"]
+mod witness;
 
-    #[path = "../../../../host/src/cycle/tests/witness.rs"]
-    pub mod witness;
-}
-
-use tests::witness::{Witness, stops};
+use witness::{Witness, stops};
 
 /// Steps of one story.
 const STEPS_MAX: usize = 200;
@@ -35,7 +32,9 @@ impl Plan {
     fn schedule(&self) -> Schedule {
         let interval = match self.interval {
             0 => Interval::Off,
-            millis => Interval::every(Duration::from_millis(millis.into())).unwrap_or(Interval::Off),
+            millis => {
+                Interval::every(Duration::from_millis(millis.into())).unwrap_or(Interval::Off)
+            }
         };
         let how = |stop_peer| if stop_peer { GiveUpHow::StopPeer } else { GiveUpHow::Pause };
         Schedule {
@@ -105,7 +104,7 @@ pub fn cycle(bytes: &[u8]) {
     let Ok(plan) = Plan::arbitrary(&mut bytes) else { return };
     let mut now = Timestamp::from_nanos(1_700_000_000_000_000_000);
     let mut cycle = Cycle::new(plan.schedule(), None, now);
-    let mut witness = Witness { may_tick: true, ..Witness::default() };
+    let mut witness = Witness::new();
     for id in 0..STEPS_MAX {
         let Ok((when, what)) = <(When, What)>::arbitrary(&mut bytes) else { break };
         let millis = |millis: u32| Duration::from_millis(millis.into());

@@ -66,7 +66,11 @@ pub fn plan(bytes: &[u8]) {
         .into_iter()
         .map(|(name, kind_of, content, size)| {
             let file_name = name.file();
-            let found = Found { file_name: file_name.clone(), kind: kind(kind_of, content), size: size.into() };
+            let found = Found {
+                file_name: file_name.clone(),
+                kind: kind(kind_of, content),
+                size: size.into(),
+            };
             (file_name, found)
         })
         .collect();

@@ -26,7 +26,10 @@ pub fn config(bytes: &[u8]) {
         Ok(manifest) => {
             let grants = manifest.grants().to_string();
             let again = Manifest::parse(&format!("grants = {grants}"), ORIGIN);
-            assert_eq!(again.ok().map(|again| again.grants().clone()), Some(manifest.grants().clone()));
+            assert_eq!(
+                again.ok().map(|again| again.grants().clone()),
+                Some(manifest.grants().clone())
+            );
         }
         Err(err) => short(&err),
     }
@@ -54,7 +57,8 @@ pub fn address(bytes: &[u8]) {
     }
     if let Ok(grant) = text.parse::<Grant>() {
         let all: chore_host::grant::Grants = [grant.clone()].into_iter().collect();
-        let again = all.texts().iter().map(|text| text.parse::<Grant>()).collect::<Result<Vec<_>, _>>();
+        let again =
+            all.texts().iter().map(|text| text.parse::<Grant>()).collect::<Result<Vec<_>, _>>();
         assert_eq!(again, Ok(vec![grant]));
     }
     if let Ok(interval) = text.parse::<Interval>() {

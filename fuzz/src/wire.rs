@@ -39,8 +39,9 @@ fn settlement(bytes: &[u8]) {
 /// An uplink's request, at a node.
 fn enqueue(bytes: &[u8]) {
     let Ok(request) = EnqueueRequest::decode(bytes) else { return };
-    if let (Some(limit), Some(order)) = (&request.limit, &request.order) {
-        faults(limit, order);
+    let parts = (signing::parse_limit(&request.limit), signing::parse_order(&request.order));
+    if let (Ok(limit), Ok(order)) = parts {
+        faults(&limit, &order);
     }
 }
 

@@ -58,8 +58,7 @@ pub enum SettingKind {
 /// Why a descriptor cannot be used. The chore's author has to mend it, unless the file was renamed.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Error {
-    #[error("the component calls itself {found}: rename its file to {}.wasm, or build it as \
-             \"{expected}\"", plain(.found))]
+    #[error("the component calls itself {found}{}build it as \"{expected}\"", rename(.found))]
     Name { found: String, expected: ChoreName },
     #[error("version {0} is not semantic: write MAJOR.MINOR.PATCH, such as \"1.0.0\"")]
     Version(String),
@@ -85,9 +84,13 @@ pub enum Error {
     DefaultValue { setting: String, reason: String },
 }
 
-/// The name without its quotes.
-fn plain(quoted: &str) -> &str {
-    quoted.trim_matches('"')
+/// What to do about a name, quoted, that another file has to have, or no file can.
+fn rename(quoted: &str) -> String {
+    let name = quoted.trim_matches('"');
+    match ChoreName::new(name) {
+        Ok(name) => format!(": rename its file to {name}.wasm, or "),
+        Err(_) => ", which is no name of a chore: ".to_owned(),
+    }
 }
 
 impl Descriptor {

@@ -12,7 +12,7 @@
 //! read from either.
 
 mod book;
-mod check;
+pub mod check;
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -73,6 +73,13 @@ impl Build {
         self
     }
 
+    /// A text over what comes after `head`.
+    pub fn write(mut self, head: &str, text: &str) -> Build {
+        let at = find(&self.0, head.as_bytes()).expect("it is in it") + head.len();
+        self.0[at..at + text.len()].copy_from_slice(text.as_bytes());
+        self
+    }
+
     /// Another digest, and nothing else: a custom section at the end.
     pub fn stamped(mut self, number: u32) -> Build {
         let name = b"build";

@@ -8,13 +8,18 @@ mod disk;
 mod program;
 mod programs;
 mod wait;
+pub mod zoo;
 
+use std::fs;
 use std::ops::Deref;
+use std::os::unix::fs::DirBuilderExt;
 use std::time::Duration;
 
 use chore_host::clock::Timestamp;
 use chore_host::node_id::NodeId;
 use chore_host::orders::Counts;
+use chore_host::package::Digest;
+use chore_host::peer::Home;
 use chore_host::planet::{Member, Planet, PlanetOptions, Role};
 use chore_host::runtime::cache::Place;
 use chore_host::runtime::{self, Runtime};
@@ -49,6 +54,29 @@ pub fn runtime() -> Runtime {
         Runtime::with(options).expect("an engine starts")
     };
     RUNTIME.get_or_init(start).clone()
+}
+
+/// Compiles components as [`runtime`] does, and gives what comes of it to a peer that is a process of
+/// its own, before it starts: each is compiled once for all tests.
+pub async fn compile_for(home: &Home, builds: &[Build]) {
+    let compiled = target().join("compiled");
+    for directory in [home.data(), home.compiled()] {
+        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(directory);
+        made.expect("a directory");
+    }
+    for build in builds {
+        let digest = Digest::of(build.bytes());
+        // What cannot be compiled is for the peer to find out.
+        let _ = runtime().compile(build.bytes().into(), digest).await;
+    }
+    fs::copy(target().join("compiled.key"), home.cache_secret()).expect("a secret");
+    let wanted: Vec<String> = builds.iter().map(Build::digest).collect();
+    for entry in fs::read_dir(compiled).expect("a cache").flatten() {
+        let file = entry.file_name().into_string().unwrap_or_default();
+        if wanted.iter().any(|digest| file.starts_with(digest)) {
+            fs::copy(entry.path(), home.compiled().join(file)).expect("compiled code");
+        }
+    }
 }
 
 /// A network that is removed with its homes when it is shut down or dropped.

@@ -62,11 +62,6 @@ impl Program {
         kib * 1024
     }
 
-    /// Its log, which stays when it has ended.
-    pub fn log_path(&self) -> std::path::PathBuf {
-        self.log.clone()
-    }
-
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }

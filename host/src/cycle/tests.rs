@@ -1,5 +1,7 @@
 //! Tests of the cycle on a virtual clock. One file per question, one table per test.
 
+use super::*;
+
 mod clock_jumps;
 mod model;
 mod player;

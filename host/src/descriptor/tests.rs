@@ -55,7 +55,8 @@ fn a_wrong_descriptor_is_explained() {
     type Change = fn(&mut Descriptor);
     let cases: &[(Change, &str)] = &[
         (|d| d.name = "sender".into(), "calls itself \"sender\": rename its file to sender.wasm"),
-        (|d| d.name = "\x1b[31m".into(), "calls itself \"\\u{1b}[31m\""),
+        (|d| d.name = "\x1b[31m".into(), "calls itself \"\\u{1b}[31m\", which is no name"),
+        (|d| d.name = "../x".into(), "itself \"../x\", which is no name of a chore: build it as"),
         (|d| d.version = "1.2".into(), "version \"1.2\" is not semantic"),
         (|d| d.version = "1.2.x".into(), "is not semantic"),
         (|d| d.version = "01.2.3".into(), "is not semantic"),

@@ -89,7 +89,7 @@ impl Keeper {
         let stop = self.inner.stop.clone();
         loop {
             tokio::select! {
-                () = stop.cancelled() => return self.changes.shutdown().await,
+                () = stop.cancelled() => return self.give_up().await,
                 Some(command) = self.commands.recv() => self.command(command).await,
                 Some(done) = self.changes.join_next_with_id() => {
                     self.done(done);
@@ -101,6 +101,14 @@ impl Keeper {
             }
             self.answer();
         }
+    }
+
+    /// Drops the changes under way, and says of which chores.
+    async fn give_up(&mut self) {
+        for name in self.names.values() {
+            warn!(chore = %name, "the peer closes: loading or unloading the chore was interrupted");
+        }
+        self.changes.shutdown().await;
     }
 
     async fn look(&mut self) {

@@ -39,3 +39,4 @@ mod supply_chain;
 mod traces;
 mod tutorial;
 mod watchdog;
+mod zoo;

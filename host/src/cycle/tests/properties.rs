@@ -103,7 +103,7 @@ proptest! {
     ) {
         let mut now = EPOCH;
         let mut cycle = Cycle::new(schedule, None, now);
-        let mut witness = Witness { may_tick: true, ..Witness::default() };
+        let mut witness = Witness::new();
         for (id, (by, what)) in (0..).zip(story) {
             now = moved(now, &by, &cycle);
             let waiter = WaiterId(id);

@@ -2,23 +2,28 @@
 
 use std::collections::BTreeMap;
 
-use super::super::*;
+use super::*;
 
 /// A shell that believes nothing: it panics at the first step that breaks a promise.
 #[derive(Default)]
 pub struct Witness {
-    pub running: Option<u64>,
+    running: Option<u64>,
     wound_down: bool,
-    pub interrupted: bool,
+    interrupted: bool,
     stopping: bool,
-    pub stopped: bool,
-    pub may_tick: bool,
+    stopped: bool,
+    may_tick: bool,
     /// Open triggers: the number of runs begun when they were made, and whether for the end.
-    pub open: BTreeMap<u64, (u64, bool)>,
+    open: BTreeMap<u64, (u64, bool)>,
     runs: u64,
 }
 
 impl Witness {
+    /// Of a cycle that has not been paused.
+    pub fn new() -> Witness {
+        Witness { may_tick: true, ..Witness::default() }
+    }
+
     pub fn step(&mut self, cycle: &mut Cycle, now: Timestamp, input: Input) {
         let ends = matches!(input, Input::Ended { .. });
         let again = matches!(input, Input::Ended { succeeded: false, rerun: true });

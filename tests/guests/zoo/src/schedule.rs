@@ -1,0 +1,31 @@
+//! Its own cycles, against everybody.
+
+use chore_sdk::prelude::*;
+
+/// More cycles than a chore may have.
+const CYCLES: usize = 2_000;
+
+/// Cycles that are due all the time.
+const FAST_CYCLES: usize = 20;
+
+pub fn adds_cycles(interval: Duration) -> Result<()> {
+    for number in 0..CYCLES {
+        cycle::add(&format!("more-{number}"), interval, interval)?;
+    }
+    Ok(())
+}
+
+/// Due all the time, and then it waits.
+pub async fn adds_fast_cycles() -> Result<()> {
+    for number in 0..FAST_CYCLES {
+        // It may have run before.
+        let _ = cycle::add(&format!("fast-{number}"), Duration::from_millis(1), crate::HOUR);
+    }
+    crate::calls::waits().await
+}
+
+/// The next run is due when this one ends.
+pub fn runs_without_pause() -> Result<()> {
+    cycle::change_interval("main", Duration::from_millis(1))?;
+    cycle::trigger("main")
+}

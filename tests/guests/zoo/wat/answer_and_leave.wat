@@ -1,0 +1,8 @@
+;; It answers while a call of its is in progress.
+
+(import "[export]chore:peer/lifecycle@0.1.0" "[task-return]run" (func $answer (param i32 i32 i32)))
+(import "chore:peer/cycle@0.1.0" "[async-lower]cancelled" (func $cancelled (result i32)))
+(func (export "[async-lift]chore:peer/lifecycle@0.1.0#run") (param i32 i32 i64 i32 i64 i64 i32 i32) (result i32)
+  (drop (call $cancelled)) (call $answer (i32.const 0) (i32.const 0) (i32.const 0)) (i32.const 0))
+(func (export "[callback][async-lift]chore:peer/lifecycle@0.1.0#run") (param i32 i32 i32) (result i32)
+  (unreachable))

@@ -1,0 +1,7 @@
+;; It answers, and then never ends.
+
+(import "[export]chore:peer/lifecycle@0.1.0" "[task-return]run" (func $answer (param i32 i32 i32)))
+(func (export "[async-lift]chore:peer/lifecycle@0.1.0#run") (param i32 i32 i64 i32 i64 i64 i32 i32) (result i32)
+  (call $answer (i32.const 0) (i32.const 0) (i32.const 0)) (loop $l (br $l)) (unreachable))
+(func (export "[callback][async-lift]chore:peer/lifecycle@0.1.0#run") (param i32 i32 i32) (result i32)
+  (unreachable))

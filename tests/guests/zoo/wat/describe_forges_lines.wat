@@ -1,0 +1,7 @@
+;; Its name would clear a terminal and forge a line.
+
+(data (i32.const 8192) "\1b[2J\0aok: yes")
+(func (export "chore:peer/lifecycle@0.1.0#describe") (result i32)
+  (i32.store (i32.const 1024) (i32.const 8192))
+  (i32.store (i32.const 1028) (i32.const 12))
+  (i32.const 1024))

@@ -1,0 +1,9 @@
+;; It uses a stream as a transaction.
+
+(import "chore:peer/sql@0.1.0" "stream" (func $stream (param i32 i32 i32 i32 i32)))
+(import "chore:peer/sql@0.1.0" "[resource-drop]transaction" (func $drop (param i32)))
+(data (i32.const 8192) "SELECT 1")
+(func (export "chore:peer/lifecycle@0.1.0#run") (param i32 i32 i64 i32 i64 i64 i32 i32) (result i32)
+  (call $stream (i32.const 8192) (i32.const 8) (i32.const 0) (i32.const 0) (i32.const 512))
+  (call $drop (i32.load (i32.const 516)))
+  (i32.const 512))

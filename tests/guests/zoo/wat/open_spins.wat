@@ -1,0 +1,5 @@
+;; Its open never ends.
+
+(func (export "chore:peer/lifecycle@0.1.0#open") (param i32) (result i32)
+  (loop $l (br $l))
+  (unreachable))

@@ -1,0 +1,5 @@
+;; Its start function calls its host.
+
+(import "chore:peer/log@0.1.0" "write" (func $log (param i32 i32 i32 i32 i32)))
+(func $start (call $log (i32.const 2) (i32.const 1152) (i32.const 4) (i32.const 0) (i32.const 0)))
+(start $start)

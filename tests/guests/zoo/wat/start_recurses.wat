@@ -1,0 +1,4 @@
+;; Its start function calls itself.
+
+(func $start (call $start))
+(start $start)

@@ -1,0 +1,4 @@
+;; Its start function never ends.
+
+(func $start (loop $l (br $l)))
+(start $start)

@@ -1,0 +1,4 @@
+;; Its start function traps.
+
+(func $start (unreachable))
+(start $start)

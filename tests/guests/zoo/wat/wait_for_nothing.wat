@@ -1,0 +1,8 @@
+;; It waits for a set that nothing is in.
+
+(import "[export]chore:peer/lifecycle@0.1.0" "[task-return]run" (func $answer (param i32 i32 i32)))
+(import "$root" "[waitable-set-new]" (func $set (result i32)))
+(func (export "[async-lift]chore:peer/lifecycle@0.1.0#run") (param i32 i32 i64 i32 i64 i64 i32 i32) (result i32)
+  (i32.or (i32.const 2) (i32.shl (call $set) (i32.const 4))))
+(func (export "[callback][async-lift]chore:peer/lifecycle@0.1.0#run") (param i32 i32 i32) (result i32)
+  (unreachable))
