@@ -360,19 +360,17 @@ impl Actor {
         if urgent && timeout(LEDGER_BEGIN_WAIT, spec.services.ledger.written()).await.is_err() {
             warn!(chore = %spec.name, "the ledger is slow: a run begins before it is written down");
         }
-        for (cycle, saved) in self.board.saved() {
-            if self.persisted.get(&cycle) == Some(&saved) {
-                continue;
-            }
-            let memory = &spec.services.memory;
-            match memory.save_schedule(spec.name.as_str(), &cycle, &saved).await {
-                Ok(()) => {
-                    self.persisted.insert(cycle, saved);
-                }
-                Err(err) => {
-                    let error = crate::error::chain(&err);
-                    warn!(chore = %spec.name, cycle, error, "schedule was not saved");
-                }
+        let mut changed = self.board.saved();
+        changed.retain(|(cycle, saved)| self.persisted.get(cycle) != Some(saved));
+        if changed.is_empty() {
+            return;
+        }
+        let memory = &spec.services.memory;
+        match memory.save_schedules(spec.name.as_str(), changed.clone()).await {
+            Ok(()) => self.persisted.extend(changed),
+            Err(err) => {
+                let error = crate::error::chain(&err);
+                warn!(chore = %spec.name, error, "schedules were not saved");
             }
         }
     }

@@ -110,13 +110,24 @@ impl Memory {
         Ok(self.0.read(load).await?)
     }
 
-    /// At most [`SCHEDULE_BYTES_MAX`] bytes.
-    pub async fn save_schedule(&self, chore: &str, cycle: &str, saved: &str) -> Result<(), Error> {
-        fits("a schedule", chore, saved.len(), SCHEDULE_BYTES_MAX)?;
-        let (chore, cycle, saved) = (chore.to_owned(), cycle.to_owned(), saved.to_owned());
+    /// Of some cycles of a chore, in one commit: a chore may have a thousand, and all chores share
+    /// the file. If one has too much, none is saved.
+    pub async fn save_schedules(
+        &self,
+        chore: &str,
+        schedules: Vec<(String, String)>,
+    ) -> Result<(), Error> {
+        for (_, saved) in &schedules {
+            fits("a schedule", chore, saved.len(), SCHEDULE_BYTES_MAX)?;
+        }
+        let chore = chore.to_owned();
         let save = move |connection: &Connection| {
             let sql = "INSERT OR REPLACE INTO schedule (chore, cycle, saved) VALUES (?1, ?2, ?3)";
-            connection.prepare_cached(sql)?.execute(params![chore, cycle, saved])
+            let mut statement = connection.prepare_cached(sql)?;
+            for (cycle, saved) in &schedules {
+                statement.execute(params![chore, cycle, saved])?;
+            }
+            Ok(())
         };
         self.0.write(save).await?;
         Ok(())
@@ -253,7 +264,7 @@ mod tests {
             ("a", "extra", "{3}"),
             ("b", "main", "{4}"),
         ] {
-            memory.save_schedule(chore, cycle, saved).await.unwrap();
+            memory.save_schedules(chore, vec![(cycle.into(), saved.into())]).await.unwrap();
         }
         memory.close().await.unwrap();
 
@@ -282,7 +293,7 @@ mod tests {
         assert_eq!(err.to_string(), message);
         assert_eq!(memory.load_state("a").await.unwrap().unwrap().data[0], 7);
         let saved = "x".repeat(SCHEDULE_BYTES_MAX + 1);
-        let err = memory.save_schedule("a", "main", &saved).await.unwrap_err();
+        let err = memory.save_schedules("a", vec![("main".into(), saved)]).await.unwrap_err();
         assert!(matches!(err, Error::TooLarge { what: "a schedule", .. }), "{err}");
     }
     #[tokio::test]
@@ -365,7 +376,7 @@ mod tests {
         let path = home.path().join("peer.db");
         let older = Memory(Database::open(&path, &MIGRATIONS[..1]).await.unwrap());
         older.save_state("a", vec![1], "1.0.0").await.unwrap();
-        older.save_schedule("a", "main", "{1}").await.unwrap();
+        older.save_schedules("a", vec![("main".into(), "{1}".into())]).await.unwrap();
         older.close().await.unwrap();
 
         let memory = Memory::open(&path).await.unwrap();
