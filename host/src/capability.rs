@@ -18,18 +18,20 @@ pub mod sql;
 pub mod state;
 pub mod streams;
 pub mod sync;
+pub mod traffic;
 pub mod transport;
 
 use std::future::Future;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 
 use crate::bindings::types::{Error, ErrorKind};
 use crate::grant::Scope;
 use crate::node_id::NodeId;
 pub use quota::Quota;
+pub use traffic::Traffic;
 
 /// Everything that one call may touch.
 pub struct Contexts {
@@ -73,27 +75,37 @@ impl Deadline {
     }
 }
 
+/// The span of a host call.
+pub(crate) fn span(operation: &'static str) -> Span {
+    tracing::debug_span!(
+        "host.call",
+        otel.name = operation,
+        otel.status_code = tracing::field::Empty,
+        otel.status_description = tracing::field::Empty,
+    )
+}
+
+/// Says in the span that its call failed.
+pub(crate) fn failed(span: &Span, err: &Error) {
+    span.record("otel.status_code", "ERROR");
+    span.record("otel.status_description", err.message.as_str());
+}
+
 /// `work` in a span that ends with it, and says if it failed.
 pub(crate) fn traced<T>(
     operation: &'static str,
     work: impl Future<Output = Result<T, Error>>,
 ) -> impl Future<Output = Result<T, Error>> {
-    let span = tracing::debug_span!(
-        "host.call",
-        otel.name = operation,
-        otel.status_code = tracing::field::Empty,
-        otel.status_description = tracing::field::Empty,
-    );
+    traced_in(span(operation), work)
+}
+
+/// The same in a span that goes on as long as whoever else holds it.
+pub(crate) fn traced_in<T>(
+    span: Span,
+    work: impl Future<Output = Result<T, Error>>,
+) -> impl Future<Output = Result<T, Error>> {
     let inside = span.clone();
-    async move {
-        let answer = work.await;
-        if let Err(err) = &answer {
-            span.record("otel.status_code", "ERROR");
-            span.record("otel.status_description", err.message.as_str());
-        }
-        answer
-    }
-    .instrument(inside)
+    async move { work.await.inspect_err(|err| failed(&span, err)) }.instrument(inside)
 }
 
 pub(crate) fn error(kind: ErrorKind, message: impl Into<String>) -> Error {
@@ -115,11 +127,11 @@ impl<T> Granted<T> {
 
 /// A service that the operator did not grant, or that this peer does not have, is absent. `allows`
 /// says whether what is asked for lies in the scope; `wanted` is the grant that would allow it.
-pub(crate) fn granted<'a, T>(
-    service: Option<&'a Granted<T>>,
+pub(crate) fn granted<T>(
+    service: Option<&Granted<T>>,
     allows: impl FnOnce(&Scope) -> bool,
     wanted: impl FnOnce() -> String,
-) -> Result<&'a T, Error> {
+) -> Result<&T, Error> {
     match service {
         Some(Granted { service, scope }) if allows(scope) => Ok(service),
         _ => {

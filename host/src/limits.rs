@@ -576,8 +576,8 @@ pub const DOCTOR_MEMORY_LOW: u64 = 256 * MIB as u64;
 /// How often a table may be drawn anew, at most: a person sees no more.
 pub const TOP_EVERY_MIN: Duration = Duration::from_millis(100);
 
-/// How often the ledger is asked for runs that have ended.
-pub const LOGS_ASK_EVERY: Duration = Duration::from_millis(500);
+/// Runs that `chore logs -f` knows to have told: ten times what it asks the ledger for at once.
+pub const LOGS_RUNS_REMEMBERED: usize = 10_000;
 
 /// How often a peer that is gone is looked for.
 pub const LOGS_RECONNECT_EVERY: Duration = Duration::from_secs(1);

@@ -21,7 +21,7 @@ use crate::error::chain;
 use crate::limits::{METRIC_BYTES_BUCKETS, METRIC_GUEST_BUCKETS, METRIC_SECONDS_BUCKETS};
 use catalogue::{CATALOGUE, Kind};
 pub use guest::{Counted, Whose};
-pub use runs::RunEnd;
+pub use runs::{OTHERS, RunEnd};
 pub use tally::Tally;
 
 const METADATA: Metadata<'static> = Metadata::new("chore", Level::INFO, None);

@@ -548,8 +548,12 @@ impl Handle {
         let Actor { by, note } = self.actor.clone();
         let (chore, cycle) = (chore.to_owned(), cycle.unwrap_or_default().to_owned());
         let why = if note.is_empty() { String::new() } else { format!(": {note}") };
-        let of = if cycle.is_empty() { chore.clone() } else { format!("{chore} ({cycle})") };
-        info!(by, "asked to {what} {of}{why}");
+        let of = match (chore.as_str(), cycle.as_str()) {
+            ("", _) => String::new(),
+            (chore, "") => format!(" {chore}"),
+            (chore, cycle) => format!(" {chore} ({cycle})"),
+        };
+        info!(by, "asked to {what}{of}{why}");
         let (at, what) = (Timestamp::now(), what.to_owned());
         let event = EventRecord { at, by, what, chore, cycle, note };
         self.shared.news.tell(|| Event::Control(event.clone()));

@@ -17,6 +17,12 @@ pub struct Usage {
     pub cpu: Duration,
     /// The most memory that the instance had, in bytes.
     pub memory_bytes: u64,
+    /// Functions of the contract that it called.
+    #[serde(default)]
+    pub host_calls: u64,
+    /// Texts, byte lists and SQL values that went to the peer and came from it, in bytes.
+    #[serde(default)]
+    pub host_bytes: u64,
 }
 
 /// One run of one cycle.
@@ -48,9 +54,9 @@ pub struct RunRecord {
     pub outcome: Option<Outcome>,
     #[serde(flatten)]
     pub usage: Usage,
-    /// The last lines that it logged.
+    /// The last lines that it logged, and after them one for each limit that it reached.
     pub log: Vec<String>,
-    /// How many lines it logged.
+    /// How many such lines there were; those over the limit do not count.
     pub log_lines: u64,
     /// Where the guest was when it trapped or its time was up, the innermost function first.
     #[serde(default)]
@@ -94,6 +100,8 @@ pub struct EventRecord {
 /// One line of a chore's history.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
+// Most are runs: a box for each would cost more than the room that the others leave empty.
+#[allow(clippy::large_enum_variant)]
 pub enum Entry {
     Run(RunRecord),
     Skip(SkipRecord),
@@ -223,6 +231,8 @@ pub struct LogLine {
     pub cycle: String,
     /// The run in the ledger; 0 while the chore opens and closes.
     pub run: u64,
+    /// Counts the lines of its run, or of the opening or closing, from 1.
+    pub number: u64,
     /// "trace", "debug", "info", "warn" or "error".
     pub level: String,
     pub line: String,

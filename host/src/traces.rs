@@ -11,7 +11,9 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
-use opentelemetry::trace::{TraceContextExt, TracerProvider};
+use opentelemetry::trace::{
+    SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState, TracerProvider,
+};
 use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
@@ -120,13 +122,45 @@ impl Traces {
     }
 }
 
-/// What tells the callee of the span that calls, as the header `traceparent` of W3C's Trace Context;
+/// The header of W3C's Trace Context that tells the callee of the span that calls.
+pub const TRACEPARENT: &str = "traceparent";
+
+/// What stands in that header;
 /// `None` if the span is not traced.
 pub fn traceparent(span: &tracing::Span) -> Option<String> {
     let context = span.context();
     let context = context.span().span_context().clone();
     let (trace, span, flags) = (context.trace_id(), context.span_id(), context.trace_flags());
     context.is_valid().then(|| format!("00-{trace}-{span}-{:02x}", flags.to_u8()))
+}
+
+/// Makes the span a child of the one that such a header names. What is no such header is ignored:
+/// whoever calls may write anything.
+pub fn set_parent(span: &tracing::Span, traceparent: &str) {
+    if let Some(parent) = parent(traceparent) {
+        // Fails where no spans are collected, and then nothing is lost.
+        let _ = span.set_parent(opentelemetry::Context::new().with_remote_span_context(parent));
+    }
+}
+
+/// Version 00, and later ones as far as they begin like it, as the standard has it.
+fn parent(traceparent: &str) -> Option<SpanContext> {
+    let hex = |text: &str, length: usize| {
+        let digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        text.len() == length && text.bytes().all(digit)
+    };
+    let mut parts = traceparent.splitn(5, '-');
+    let (version, trace) = (parts.next()?, parts.next()?);
+    let (span, flags, more) = (parts.next()?, parts.next()?, parts.next());
+    let known = version != "ff" && (version != "00" || more.is_none());
+    if !(known && hex(version, 2) && hex(trace, 32) && hex(span, 16) && hex(flags, 2)) {
+        return None;
+    }
+    let flags = TraceFlags::new(u8::from_str_radix(flags, 16).ok()?) & TraceFlags::SAMPLED;
+    let (trace, span) = (TraceId::from_hex(trace).ok()?, SpanId::from_hex(span).ok()?);
+    let context = SpanContext::new(trace, span, flags, true, TraceState::default());
+    // All zeros is no id.
+    context.is_valid().then_some(context)
 }
 
 fn resource() -> Resource {
@@ -289,6 +323,43 @@ mod tests {
             let [version, trace, id, flags] = parts[..] else { panic!("{parent}") };
             assert_eq!((version, trace.len(), id.len(), flags), ("00", 32, 16, "01"), "{parent}");
             assert_eq!(traceparent(&tracing::Span::none()), None);
+
+            let served = tracing::debug_span!("transport.serve");
+            set_parent(&served, &parent);
+            let of_child = traceparent(&served).unwrap();
+            assert_eq!(of_child.split('-').nth(1), Some(trace), "of the same trace");
+            assert_ne!(of_child.split('-').nth(2), Some(id), "and another span");
         });
+    }
+
+    #[test]
+    fn only_a_good_traceparent_is_a_parent() {
+        let (trace, span) = ("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331");
+        let good = |header: &str| {
+            let found = parent(header)?;
+            Some((found.trace_id().to_string(), found.span_id().to_string(), found.is_sampled()))
+        };
+        let is = |sampled| Some((trace.to_owned(), span.to_owned(), sampled));
+        let (zero_trace, zero_span) = ("0".repeat(32), "0".repeat(16));
+        for (header, expected) in [
+            (format!("00-{trace}-{span}-01"), is(true)),
+            (format!("00-{trace}-{span}-00"), is(false)),
+            (format!("00-{trace}-{span}-ff"), is(true)),
+            (format!("01-{trace}-{span}-01-more"), is(true)),
+            (format!("00-{trace}-{span}-01-more"), None),
+            (format!("ff-{trace}-{span}-01"), None),
+            (format!("00-{}-{span}-01", trace.to_uppercase()), None),
+            (format!("00-{zero_trace}-{span}-01"), None),
+            (format!("00-{trace}-{zero_span}-01"), None),
+            (format!("00-{trace}-{span}"), None),
+            (format!("00-{trace}-{span}-1"), None),
+            (format!("00-{trace}-+7ad6b7169203331-01"), None),
+            (format!("00-{span}-{trace}-01"), None),
+            ("é".repeat(28), None),
+            ("-".repeat(1000), None),
+            (String::new(), None),
+        ] {
+            assert_eq!(good(&header), expected, "{header}");
+        }
     }
 }

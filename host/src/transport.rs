@@ -10,6 +10,7 @@
 mod client;
 mod codec;
 mod dial;
+mod dials;
 mod first_bytes;
 mod method;
 mod pool;

@@ -11,6 +11,8 @@ mod wait;
 pub mod zoo;
 
 use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::ops::Deref;
 use std::os::unix::fs::DirBuilderExt;
 use std::time::Duration;
@@ -215,4 +217,15 @@ pub const LIFE: Duration = Duration::from_secs(3600);
 /// A node's id as its satellite writes it into a limit.
 pub fn id_bytes(id: NodeId) -> Vec<u8> {
     id.as_bytes().to_vec()
+}
+
+/// What is served at an address, head and body, however it is answered.
+pub fn get(address: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).expect("somebody listens");
+    stream.set_read_timeout(Some(LONG)).expect("a socket");
+    let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).expect("it listens");
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).expect("an answer");
+    text(&answer)
 }

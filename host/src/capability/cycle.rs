@@ -8,7 +8,7 @@ use wasmtime::component::{Accessor, HasData, Linker};
 
 use crate::bindings::cycle::{self, State};
 use crate::bindings::types::{Error, ErrorKind};
-use crate::capability::error;
+use crate::capability::{Traffic, error};
 
 /// Why a control was not carried out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +54,7 @@ pub struct Context {
     pub wind_down: CancellationToken,
     /// A guest without `async func` was told so.
     pub was_told: bool,
+    pub traffic: Traffic,
 }
 
 pub struct View<'a>(pub &'a mut Context);
@@ -84,11 +85,17 @@ impl Context {
 
     /// Whether the call should wind down. A guest that hears so does it itself from then on.
     pub(super) fn is_cancelled(&mut self) -> bool {
+        self.traffic.called(&[]);
         self.was_told |= self.wind_down.is_cancelled();
         self.was_told
     }
 
+    pub(super) fn list(&self) -> Vec<String> {
+        self.traffic.called(&[]).with(self.cycles.list())
+    }
+
     pub(super) fn status(&self, name: &str) -> Result<State, Error> {
+        self.traffic.called(&[&name]);
         let doing = self.cycles.status(name).map_err(refused("status of", name))?;
         Ok(match doing {
             Doing::Idle(next) => State::Idle(next),
@@ -99,36 +106,42 @@ impl Context {
     }
 
     pub(super) fn pause(&self, name: &str) -> Result<(), Error> {
+        self.traffic.called(&[&name]);
         self.cycles.pause(name).map_err(refused("pause", name))
     }
 
     pub(super) fn restart(&self, name: &str) -> Result<(), Error> {
+        self.traffic.called(&[&name]);
         self.cycles.restart(name).map_err(refused("restart", name))
     }
 
     pub(super) fn trigger(&self, name: &str) -> Result<(), Error> {
+        self.traffic.called(&[&name]);
         self.cycles.trigger(name).map_err(refused("trigger", name))
     }
 
     /// In nanoseconds, as all times of guests.
     pub(super) fn change_interval(&self, name: &str, interval: u64) -> Result<(), Error> {
+        self.traffic.called(&[&name]);
         let changed = self.cycles.change_interval(name, Duration::from_nanos(interval));
         changed.map_err(refused("change interval of", name))
     }
 
     pub(super) fn add(&self, name: &str, interval: u64, timeout: u64) -> Result<(), Error> {
+        self.traffic.called(&[&name]);
         let (interval, timeout) = (Duration::from_nanos(interval), Duration::from_nanos(timeout));
         self.cycles.add(name, interval, timeout).map_err(refused("add", name))
     }
 
     pub(super) fn remove(&self, name: &str) -> Result<(), Error> {
+        self.traffic.called(&[&name]);
         self.cycles.remove(name).map_err(refused("remove", name))
     }
 }
 
 impl cycle::Host for View<'_> {
     fn list(&mut self) -> wasmtime::Result<Vec<String>> {
-        Ok(self.0.cycles.list())
+        Ok(self.0.list())
     }
 
     fn status(&mut self, name: String) -> wasmtime::Result<Result<State, Error>> {
@@ -171,7 +184,11 @@ impl cycle::Host for View<'_> {
 
 impl<T: Send + 'static> cycle::HostWithStore<T> for Has {
     async fn cancelled(accessor: &Accessor<T, Self>) -> wasmtime::Result<()> {
-        let wind_down = accessor.with(|mut access| access.get().0.wind_down.clone());
+        let wind_down = accessor.with(|mut access| {
+            let context = &access.get().0;
+            context.traffic.called(&[]);
+            context.wind_down.clone()
+        });
         wind_down.cancelled().await;
         Ok(())
     }

@@ -6,7 +6,7 @@ use wasmtime::component::{Accessor, HasData, Linker};
 
 use crate::bindings::kademlia::{self, Node};
 use crate::bindings::types::{Error, ErrorKind};
-use crate::capability::{Deadline, Granted, error, granted, node_id};
+use crate::capability::{Deadline, Granted, Traffic, error, granted, node_id};
 use crate::error::chain;
 use crate::kademlia::Kademlia;
 
@@ -14,6 +14,7 @@ use crate::kademlia::Kademlia;
 pub struct Context {
     pub kademlia: Option<Granted<Arc<dyn Kademlia>>>,
     pub deadline: Deadline,
+    pub traffic: Traffic,
 }
 
 pub struct View<'a>(pub &'a mut Context);
@@ -29,6 +30,7 @@ impl Context {
         &self,
         id: Vec<u8>,
     ) -> impl Future<Output = Result<Node, Error>> + Send + use<> {
+        let called = self.traffic.called(&[&id]);
         let (service, deadline) = (self.kademlia.clone(), self.deadline);
         let find = async move {
             let id = node_id(&id)?;
@@ -38,7 +40,7 @@ impl Context {
             let node = found.map_err(|err| error(ErrorKind::NotFound, chain(&err)))?;
             Ok(Node { id: node.id.as_bytes().to_vec(), address: node.address })
         };
-        deadline.bound("find node", find)
+        called.after(deadline.bound("find node", find))
     }
 }
 

@@ -40,13 +40,14 @@ pub struct Listeners {
 }
 
 impl Listeners {
-    fn tell(&self, level: Level, line: &str) {
+    fn tell(&self, number: u64, level: Level, line: &str) {
         self.news.tell(|| {
             Event::Log(LogLine {
                 at: Timestamp::now(),
                 chore: self.chore.as_str().to_owned(),
                 cycle: self.cycle.clone(),
                 run: self.run,
+                number,
                 level: word(level).to_lowercase(),
                 line: line.to_owned(),
             })
@@ -59,7 +60,7 @@ impl Context {
         Context { log, lines: 0, last: VecDeque::new(), last_bytes: 0, listeners, quota }
     }
 
-    /// All lines, the lost ones too.
+    /// Lines that were taken.
     pub fn lines(&self) -> u64 {
         self.lines
     }
@@ -91,14 +92,15 @@ impl HasData for Has {
 
 impl log::Host for View<'_> {
     fn write(&mut self, level: Level, message: String, fields: Vec<Field>) -> wasmtime::Result<()> {
-        self.0.lines += 1;
-        if self.0.lines > self.0.quota.limits().log_lines {
+        self.0.quota.traffic().called(&[&message, &fields]);
+        if self.0.lines >= self.0.quota.limits().log_lines {
             self.0.quota.reached(Limit::LogLines, None);
             return Ok(());
         }
+        self.0.lines += 1;
         let line = line(&message, &fields);
         self.0.keep(level, &line);
-        self.0.listeners.tell(level, &line);
+        self.0.listeners.tell(self.0.lines, level, &line);
         if !self.0.log.pass(Kind::Line, rank(level)) {
             return Ok(());
         }
@@ -114,6 +116,7 @@ impl log::Host for View<'_> {
     }
 
     fn enabled(&mut self, level: Level) -> wasmtime::Result<bool> {
+        self.0.quota.traffic().called(&[]);
         Ok(self.0.log.enabled(rank(level)))
     }
 }
@@ -194,7 +197,7 @@ mod tests {
         let message = "too many log lines in one call, the rest was dropped: limit 3; raise \
                        `limits.log-lines` in a.toml";
         assert_eq!((reached.len(), reached[0].times, &reached[0].message[..]), (1, 5, message));
-        assert_eq!((context.lines(), context.take_last().len()), (8, 3));
+        assert_eq!((context.lines(), context.take_last().len()), (3, 3));
     }
 
     #[test]

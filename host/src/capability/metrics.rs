@@ -4,6 +4,7 @@ use wasmtime::component::{HasData, Linker};
 
 use crate::bindings::metrics::{self, Label};
 use crate::capability::Quota;
+use crate::capability::traffic::Bytes;
 use crate::limits::Limit;
 use crate::meters::{Counted, Meters, Whose};
 use crate::name::ChoreName;
@@ -17,7 +18,8 @@ pub struct Context {
 
 impl Context {
     /// Does to the meters what a guest asked for, and notes it if there is no room for the series.
-    fn tell(&self, what: impl FnOnce(&Meters, Whose<'_>) -> Counted) {
+    fn tell(&self, arguments: [&dyn Bytes; 2], what: impl FnOnce(&Meters, Whose<'_>) -> Counted) {
+        self.quota.traffic().called(&arguments);
         let series_max = self.quota.limits().metric_series;
         let whose = Whose { chore: self.chore.as_str(), series_max };
         if what(&self.meters, whose) == Counted::TooMany {
@@ -34,23 +36,26 @@ impl HasData for Has {
     type Data<'a> = View<'a>;
 }
 
-fn pairs(labels: Vec<Label>) -> Vec<(String, String)> {
-    labels.into_iter().map(|label| (label.key, label.value)).collect()
+fn pairs(labels: &[Label]) -> Vec<(String, String)> {
+    labels.iter().map(|label| (label.key.clone(), label.value.clone())).collect()
 }
 
 impl metrics::Host for View<'_> {
     fn count(&mut self, name: String, labels: Vec<Label>, delta: u64) -> wasmtime::Result<()> {
-        self.0.tell(|meters, whose| meters.count(whose, &name, pairs(labels), delta));
+        let arguments: [&dyn Bytes; 2] = [&name, &labels];
+        self.0.tell(arguments, |meters, whose| meters.count(whose, &name, pairs(&labels), delta));
         Ok(())
     }
 
     fn gauge(&mut self, name: String, labels: Vec<Label>, value: f64) -> wasmtime::Result<()> {
-        self.0.tell(|meters, whose| meters.gauge(whose, &name, pairs(labels), value));
+        let arguments: [&dyn Bytes; 2] = [&name, &labels];
+        self.0.tell(arguments, |meters, whose| meters.gauge(whose, &name, pairs(&labels), value));
         Ok(())
     }
 
     fn observe(&mut self, name: String, labels: Vec<Label>, value: f64) -> wasmtime::Result<()> {
-        self.0.tell(|meters, whose| meters.observe(whose, &name, pairs(labels), value));
+        let arguments: [&dyn Bytes; 2] = [&name, &labels];
+        self.0.tell(arguments, |meters, whose| meters.observe(whose, &name, pairs(&labels), value));
         Ok(())
     }
 }

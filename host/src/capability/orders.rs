@@ -6,7 +6,10 @@ use wasmtime::component::{Accessor, FutureReader, HasData, Linker, StreamReader}
 use crate::bindings::orders::{self, ArchiveRequest, ArchivedInfo, Info, Status};
 use crate::bindings::types::{Error, ErrorKind};
 use crate::capability::streams::{self, Producer};
-use crate::capability::{Deadline, Granted, Quota, error, granted, node_id};
+use crate::capability::traffic::{Bytes, Called};
+use crate::capability::{
+    Deadline, Granted, Quota, error, failed, granted, node_id, span, traced_in,
+};
 use crate::clock::Timestamp;
 use crate::error::chain;
 use crate::grant::Scope;
@@ -23,6 +26,8 @@ pub struct Context {
     pub deadline: Deadline,
     pub quota: Quota,
 }
+
+const STREAM_UNSENT: &str = "stream unsent orders";
 
 /// What a function does with orders.
 #[derive(Clone, Copy)]
@@ -119,6 +124,10 @@ fn unsent(
 
 /// What the functions do, as futures that own what they need: the guest's store goes on meanwhile.
 impl Context {
+    fn called(&self, arguments: &[&dyn Bytes]) -> Called {
+        self.quota.traffic().called(arguments)
+    }
+
     /// The service, if so much of it was granted, and the time there is.
     fn service(&self, access: Access) -> (Result<Orders, Error>, Deadline) {
         let allows = |scope: &Scope| match access {
@@ -138,26 +147,29 @@ impl Context {
         &self,
         info: Info,
     ) -> impl Future<Output = Result<(), Error>> + Send + use<> {
+        let called = self.called(&[&info]);
         let (orders, deadline) = self.service(Access::Enqueue);
         let work = async move { orders?.enqueue(inside(info)?).await.map_err(refused) };
-        deadline.bound("enqueue order", work)
+        called.after(deadline.bound("enqueue order", work))
     }
 
     pub(super) fn list_unsent(
         &self,
         limit: u32,
     ) -> impl Future<Output = Result<Vec<Info>, Error>> + Send + use<> {
+        let called = self.called(&[]);
         let (orders, deadline) = self.service(Access::Read);
         let work = async move {
             let found = orders?.list_unsent(limit.min(ORDERS_PER_CALL_MAX)).await;
             Ok(found.map_err(refused)?.into_iter().map(outside).collect())
         };
-        deadline.bound("list unsent orders", work)
+        called.after(deadline.bound("list unsent orders", work))
     }
 
     pub(super) fn list_unsent_by_satellite(
         &self,
     ) -> impl Future<Output = Result<BySatellite, Error>> + Send + use<> {
+        let called = self.called(&[]);
         let (orders, deadline) = self.service(Access::Read);
         let group = |(satellite, infos): (NodeId, Vec<service::Info>)| {
             (satellite.as_bytes().to_vec(), infos.into_iter().map(outside).collect())
@@ -166,25 +178,27 @@ impl Context {
             let found = orders?.list_unsent_by_satellite(ORDERS_PER_CALL_MAX).await;
             Ok(found.map_err(refused)?.into_iter().map(group).collect())
         };
-        deadline.bound("list unsent orders by satellite", work)
+        called.after(deadline.bound("list unsent orders by satellite", work))
     }
 
     pub(super) fn count_unsent(
         &self,
     ) -> impl Future<Output = Result<Vec<(Vec<u8>, u64)>, Error>> + Send + use<> {
+        let called = self.called(&[]);
         let (orders, deadline) = self.service(Access::Read);
         let bytes = |(satellite, count): (NodeId, u64)| (satellite.as_bytes().to_vec(), count);
         let work = async move {
             let counts = orders?.count_unsent().await.map_err(refused)?;
             Ok(counts.into_iter().map(bytes).collect())
         };
-        deadline.bound("count unsent orders", work)
+        called.after(deadline.bound("count unsent orders", work))
     }
 
     pub(super) fn archive(
         &self,
         requests: Vec<ArchiveRequest>,
     ) -> impl Future<Output = Result<Vec<Vec<u8>>, Error>> + Send + use<> {
+        let called = self.called(&[&requests]);
         let (orders, deadline) = self.service(Access::Settle);
         let work = async move {
             let orders = orders?;
@@ -198,30 +212,32 @@ impl Context {
             let requests = requests.into_iter().map(request).collect::<Result<_, _>>()?;
             orders.archive(requests, Timestamp::now()).await.map_err(refused)
         };
-        deadline.bound("archive orders", work)
+        called.after(deadline.bound("archive orders", work))
     }
 
     pub(super) fn list_archived(
         &self,
         limit: u32,
     ) -> impl Future<Output = Result<Vec<ArchivedInfo>, Error>> + Send + use<> {
+        let called = self.called(&[]);
         let (orders, deadline) = self.service(Access::Read);
         let work = async move {
             let found = orders?.list_archived(limit.min(ORDERS_PER_CALL_MAX)).await;
             Ok(found.map_err(refused)?.into_iter().map(archived).collect())
         };
-        deadline.bound("list archived orders", work)
+        called.after(deadline.bound("list archived orders", work))
     }
 
     pub(super) fn clean_archive(
         &self,
         before: i64,
     ) -> impl Future<Output = Result<u64, Error>> + Send + use<> {
+        let called = self.called(&[]);
         let (orders, deadline) = self.service(Access::Settle);
         // The contract has "at that time or earlier", the service what is before a time.
         let before = Timestamp::from_nanos(before.saturating_add(1));
         let work = async move { orders?.clean_archive(before).await.map_err(refused) };
-        deadline.bound("clean archive", work)
+        called.after(deadline.bound("clean archive", work))
     }
 }
 
@@ -261,16 +277,22 @@ impl<T: Send + 'static> orders::HostWithStore<T> for Has {
     {
         let (orders, quota) = accessor.with(|mut access| {
             let context = &access.get().0;
+            context.called(&[&satellite]);
             (context.service(Access::Read).0, context.quota.clone())
         });
+        let span = span(STREAM_UNSENT);
         let start =
-            || Ok((orders?, node_id(&satellite)?, streams::room(&quota, "stream unsent orders")?));
-        let (orders, satellite, room) = match start() {
+            async { Ok((orders?, node_id(&satellite)?, streams::room(&quota, STREAM_UNSENT)?)) };
+        let (orders, satellite, room) = match traced_in(span.clone(), start).await {
             Ok(parts) => parts,
             Err(err) => return Ok(Err(err)),
         };
         let abandoned = || error(ErrorKind::Cancelled, "the orders were not read to the end");
-        let (items, end) = streams::split(unsent(orders, satellite), abandoned);
+        // The span lasts as long as the items.
+        let items = unsent(orders, satellite).inspect(move |item| {
+            let _ = item.as_ref().inspect_err(|err| failed(&span, err));
+        });
+        let (items, end) = streams::split(items, abandoned);
         let items = streams::holding(items, room);
         accessor.with(|mut access| {
             let items = StreamReader::new(&mut access, Producer(items))?;

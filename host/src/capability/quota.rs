@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
+use crate::capability::Traffic;
 use crate::config::Limits;
 use crate::database::lock;
 use crate::limits::{Amount, Limit};
@@ -19,6 +20,7 @@ struct Inner {
     limits: Limits,
     streams: AtomicU64,
     bytes: AtomicU64,
+    traffic: Traffic,
     reached: Mutex<BTreeMap<Limit, Reached>>,
 }
 
@@ -47,12 +49,18 @@ impl Quota {
             limits,
             streams: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
+            traffic: Traffic::default(),
             reached: Mutex::default(),
         }))
     }
 
     pub fn limits(&self) -> &Limits {
         &self.0.limits
+    }
+
+    /// What the call has asked of its peer.
+    pub fn traffic(&self) -> &Traffic {
+        &self.0.traffic
     }
 
     /// Room for one stream, for as long as what is returned is kept; or what to tell the guest.
@@ -103,6 +111,12 @@ pub struct Held {
     quota: Quota,
     limit: Limit,
     count: u64,
+}
+
+impl Held {
+    pub fn traffic(&self) -> &Traffic {
+        self.quota.traffic()
+    }
 }
 
 impl Drop for Held {

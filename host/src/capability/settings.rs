@@ -5,9 +5,13 @@ use std::sync::Arc;
 use wasmtime::component::{HasData, Linker};
 
 use crate::bindings::settings;
+use crate::capability::Traffic;
 
 /// The settings that one call reads: every setting of the descriptor that has a value.
-pub struct Context(pub Arc<Vec<(String, String)>>);
+pub struct Context {
+    pub settings: Arc<Vec<(String, String)>>,
+    pub traffic: Traffic,
+}
 
 pub struct View<'a>(pub &'a mut Context);
 
@@ -19,12 +23,13 @@ impl HasData for Has {
 
 impl settings::Host for View<'_> {
     fn get(&mut self, name: String) -> wasmtime::Result<Option<String>> {
-        let found = self.0.0.iter().find(|(key, _)| *key == name);
-        Ok(found.map(|(_, value)| value.clone()))
+        let called = self.0.traffic.called(&[&name]);
+        let found = self.0.settings.iter().find(|(key, _)| *key == name);
+        Ok(called.with(found.map(|(_, value)| value.clone())))
     }
 
     fn get_all(&mut self) -> wasmtime::Result<Vec<(String, String)>> {
-        Ok(self.0.0.to_vec())
+        Ok(self.0.traffic.called(&[]).with(self.0.settings.to_vec()))
     }
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures::{Stream, StreamExt};
+use tracing::Span;
 use wasmtime::component::{
     Accessor, FutureReader, HasData, Linker, Resource, ResourceTable, StreamReader,
 };
@@ -10,7 +11,8 @@ use wasmtime::component::{
 use crate::bindings::sql::{self, Value};
 use crate::bindings::types::{Error, ErrorKind};
 use crate::capability::streams::{self, Producer};
-use crate::capability::{Deadline, Quota, error, quota, traced};
+use crate::capability::traffic::{Bytes, Called};
+use crate::capability::{Deadline, Quota, error, failed, quota, span, traced, traced_in};
 use crate::error::chain;
 use crate::limits::Limit;
 use crate::sql::{self as service, Sql};
@@ -31,6 +33,10 @@ struct Bounds {
 }
 
 impl Bounds {
+    fn called(&self, arguments: &[&dyn Bytes]) -> Called {
+        self.quota.traffic().called(arguments)
+    }
+
     /// Room for the statement and its parameters until it has an answer.
     fn hold(&self, statement: &str, parameters: &[Value]) -> Result<quota::Held, Error> {
         let bytes = |value: &Value| match value {
@@ -128,11 +134,12 @@ impl Context {
         parameters: Vec<Value>,
     ) -> impl Future<Output = Result<u64, Error>> + Send + use<> {
         let (sql, bounds) = self.service();
-        traced("sql execute", async move {
+        let called = bounds.called(&[&statement, &parameters]);
+        called.after(traced("sql execute", async move {
             let _held = bounds.hold(&statement, &parameters)?;
             let changed = sql.execute(&statement, inside(parameters), bounds.left).await;
             changed.map_err(|err| bounds.refused(&err))
-        })
+        }))
     }
 
     pub(super) fn query(
@@ -141,15 +148,17 @@ impl Context {
         parameters: Vec<Value>,
     ) -> impl Future<Output = Result<Vec<Row>, Error>> + Send + use<> {
         let (sql, bounds) = self.service();
-        traced("sql query", async move {
+        let called = bounds.called(&[&statement, &parameters]);
+        called.after(traced("sql query", async move {
             let _held = bounds.hold(&statement, &parameters)?;
             let found = sql.query(&statement, inside(parameters), bounds.left).await;
             found.map(rows).map_err(|err| bounds.refused(&err))
-        })
+        }))
     }
 
     pub(super) fn begin(&self) -> impl Future<Output = Result<Transaction, Error>> + Send + use<> {
         let (sql, bounds) = self.service();
+        bounds.called(&[]);
         traced("sql begin", async move {
             let begun = sql.begin(bounds.left).await;
             begun.map(Transaction).map_err(|err| bounds.refused(&err))
@@ -183,11 +192,12 @@ impl View<'_> {
         parameters: Vec<Value>,
     ) -> wasmtime::Result<impl Future<Output = Result<u64, Error>> + Send + use<>> {
         let (transaction, bounds) = self.shared(transaction)?;
-        Ok(traced("sql execute", async move {
+        let called = bounds.called(&[&statement, &parameters]);
+        Ok(called.after(traced("sql execute", async move {
             let _held = bounds.hold(&statement, &parameters)?;
             let changed = transaction.execute(&statement, inside(parameters), bounds.left).await;
             changed.map_err(|err| bounds.refused(&err))
-        }))
+        })))
     }
 
     pub(super) fn query_in(
@@ -197,11 +207,12 @@ impl View<'_> {
         parameters: Vec<Value>,
     ) -> wasmtime::Result<impl Future<Output = Result<Vec<Row>, Error>> + Send + use<>> {
         let (transaction, bounds) = self.shared(transaction)?;
-        Ok(traced("sql query", async move {
+        let called = bounds.called(&[&statement, &parameters]);
+        Ok(called.after(traced("sql query", async move {
             let _held = bounds.hold(&statement, &parameters)?;
             let found = transaction.query(&statement, inside(parameters), bounds.left).await;
             found.map(rows).map_err(|err| bounds.refused(&err))
-        }))
+        })))
     }
 
     pub(super) fn commit(
@@ -209,6 +220,7 @@ impl View<'_> {
         transaction: Resource<Transaction>,
     ) -> wasmtime::Result<impl Future<Output = Result<(), Error>> + Send + use<>> {
         let (transaction, bounds) = self.taken(transaction)?;
+        bounds.called(&[]);
         Ok(traced("sql commit", async move {
             transaction.commit(bounds.left).await.map_err(|err| bounds.refused(&err))
         }))
@@ -219,6 +231,7 @@ impl View<'_> {
         transaction: Resource<Transaction>,
     ) -> wasmtime::Result<impl Future<Output = Result<(), Error>> + Send + use<>> {
         let (transaction, bounds) = self.taken(transaction)?;
+        bounds.called(&[]);
         Ok(traced("sql rollback", async move {
             transaction.rollback(bounds.left).await.map_err(|err| bounds.refused(&err))
         }))
@@ -259,18 +272,20 @@ impl<T: Send + 'static> sql::HostWithStore<T> for Has {
         parameters: Vec<Value>,
     ) -> wasmtime::Result<Result<(StreamReader<Row>, FutureReader<Result<(), Error>>), Error>> {
         let (sql, bounds) = accessor.with(|mut access| access.get().context.service());
+        bounds.called(&[&statement, &parameters]);
+        let span = span("sql stream");
         let open = async {
             let room = streams::room(&bounds.quota, "stream rows")?;
             let _held = bounds.hold(&statement, &parameters)?;
             let found = sql.stream(&statement, inside(parameters), bounds.left).await;
             Ok((room, found.map_err(|err| bounds.refused(&err))?))
         };
-        let (room, found) = match traced("sql stream", open).await {
+        let (room, found) = match traced_in(span.clone(), open).await {
             Ok(found) => found,
             Err(err) => return Ok(Err(err)),
         };
         let abandoned = || error(ErrorKind::Cancelled, "the rows were not read to the end");
-        let (items, end) = streams::split(typed(found, bounds), abandoned);
+        let (items, end) = streams::split(typed(found, bounds, span), abandoned);
         let items = streams::holding(items, room);
         accessor.with(|mut access| {
             let items = StreamReader::new(&mut access, Producer(items))?;
@@ -293,11 +308,16 @@ impl<T: Send + 'static> sql::HostWithStore<T> for Has {
     }
 }
 
+/// The span lasts as long as the rows.
 fn typed(
     found: impl Stream<Item = Result<Vec<service::Value>, service::Error>> + Send + 'static,
     bounds: Bounds,
+    span: Span,
 ) -> impl Stream<Item = Result<Row, Error>> + Send + 'static {
-    found.map(move |row| row.map(outside).map_err(|err| bounds.refused(&err)))
+    found.map(move |row| {
+        let row = row.map(outside).map_err(|err| bounds.refused(&err));
+        row.inspect_err(|err| failed(&span, err))
+    })
 }
 
 impl<T: Send + 'static> sql::HostTransactionWithStore<T> for Has {

@@ -18,6 +18,7 @@ use wasmtime::component::{
 
 use crate::bindings::types::{Error, ErrorKind};
 use crate::capability::quota::Held;
+use crate::capability::traffic::Bytes;
 use crate::capability::{Quota, error};
 use crate::limits::{STREAM_BYTES_WAITING, STREAM_MESSAGES_WAITING};
 
@@ -70,14 +71,17 @@ pub fn room(quota: &Quota, operation: &str) -> Result<Held, Error> {
     quota.stream().map_err(too_many)
 }
 
-/// The items, which hold the room of their stream until they end or nobody reads them any longer.
-pub fn holding<T: Send + 'static>(
+/// The items, which count, and hold the room of their stream until they end or nobody reads them
+/// any longer.
+pub fn holding<T: Bytes + Send + 'static>(
     items: BoxStream<'static, T>,
     room: Held,
 ) -> BoxStream<'static, T> {
     let state = (items, room);
     let next = |(mut items, room): (BoxStream<'static, T>, Held)| async move {
-        items.next().await.map(|item| (item, (items, room)))
+        let item = items.next().await?;
+        room.traffic().passed(&item);
+        Some((item, (items, room)))
     };
     Box::pin(futures::stream::unfold(state, next).fuse())
 }

@@ -104,7 +104,7 @@ impl state_sync::Host for View<'_> {
 
 impl cycle_sync::Host for View<'_> {
     async fn list(&mut self) -> wasmtime::Result<Vec<String>> {
-        Ok(self.contexts.cycle.cycles.list())
+        Ok(self.contexts.cycle.list())
     }
 
     async fn status(&mut self, name: String) -> wasmtime::Result<Result<CycleState, Error>> {

@@ -65,6 +65,7 @@ impl View<'_> {
         node: Node,
         timeout: u64,
     ) -> impl Future<Output = Result<Connection, Error>> + Send + use<> {
+        self.context.quota.traffic().called(&[&node]);
         let (transport, deadline) = (self.context.transport.clone(), self.context.deadline);
         let timeout = Duration::from_nanos(timeout).min(DIAL_TIMEOUT_MAX);
         let dial = async move {
@@ -93,12 +94,13 @@ impl View<'_> {
         request: Vec<u8>,
     ) -> wasmtime::Result<impl Future<Output = Result<Vec<u8>, Status>> + Send + use<>> {
         let (connection, deadline) = self.parts(connection)?;
+        let called = self.context.quota.traffic().called(&[&method, &request]);
         let held = self.context.quota.bytes(request.len());
-        Ok(async move {
+        Ok(called.after(async move {
             let _held = held.map_err(exhausted)?;
             let answer = connection.unary(&method, request, deadline.left(Duration::MAX)).await;
             answer.map_err(|err| status(&err))
-        })
+        }))
     }
 }
 
@@ -147,12 +149,14 @@ impl<T: Send + 'static> transport::HostConnectionWithStore<T> for Has {
     {
         let (connection, deadline) = accessor.with(|mut access| access.get().parts(&connection))?;
         let requests = accessor.with(|access| streams::consume(requests, access))?;
-        let room = accessor.with(|mut access| access.get().context.quota.stream());
-        let room = match room {
+        let quota = accessor.with(|mut access| access.get().context.quota.clone());
+        quota.traffic().called(&[&method]);
+        let room = match quota.stream() {
             Ok(room) => room,
             Err(message) => return Ok(Err(exhausted(message))),
         };
         let timeout = deadline.left(Duration::MAX);
+        let requests = requests.inspect(move |request| quota.traffic().passed(request));
         let responses = match connection.stream(&method, requests, timeout).await {
             Ok(responses) => responses,
             Err(err) => return Ok(Err(status(&err))),

@@ -94,7 +94,7 @@ pub(super) struct Signals {
 /// A run that has ended, and what it said.
 pub(super) struct Finished {
     pub last: LastRun,
-    /// The last lines that it logged.
+    /// The last lines that it logged, and which limits it reached.
     pub log: Vec<String>,
     pub log_lines: u64,
     pub backtrace: Vec<String>,
@@ -152,7 +152,7 @@ pub(super) async fn run(
         extensions: Vec::new(),
     };
     let mut done = spec.program.run(call, tick).await;
-    let (usage, log_lines) = (done.usage, done.log_lines);
+    let (usage, log_lines) = (done.usage, done.log_lines + done.reached.len() as u64);
     let (mut log, backtrace) = (std::mem::take(&mut done.log), std::mem::take(&mut done.backtrace));
     // Beside its own lines, so that the ledger has it with the run.
     log.extend(done.reached.iter().map(Reached::line));
@@ -180,37 +180,34 @@ fn call(
     board: &Arc<Board>,
     deadline: Instant,
     signals: &Signals,
-    (cycle, run): (&str, u64),
+    of: (&str, u64),
 ) -> Call {
     let services = &spec.services;
     let name = &spec.name;
     // Host functions still answer while the call winds down.
     let end = Deadline(deadline + spec.limits.grace);
     let quota = Quota::new(name.clone(), spec.limits);
+    let traffic = quota.traffic().clone();
     services.sql.set_bytes_max(spec.limits.sql_database);
     let contexts = Contexts {
         quota: quota.clone(),
-        log: capability::log::Context::new(
-            spec.log.clone(),
-            capability::log::Listeners {
-                news: services.news.clone(),
-                chore: name.clone(),
-                cycle: cycle.to_owned(),
-                run,
-            },
-            quota.clone(),
-        ),
-        settings: capability::settings::Context(spec.settings.clone()),
+        log: log(spec, of, quota.clone()),
+        settings: capability::settings::Context {
+            settings: spec.settings.clone(),
+            traffic: traffic.clone(),
+        },
         state: capability::state::Context {
             chore: name.clone(),
             memory: services.memory.clone(),
             deadline: end,
+            traffic: traffic.clone(),
             pending: None,
         },
         cycle: capability::cycle::Context {
             cycles: board.clone(),
             wind_down: signals.wind_down.clone(),
             was_told: false,
+            traffic: traffic.clone(),
         },
         sql: capability::sql::Context {
             sql: services.sql.clone(),
@@ -225,6 +222,7 @@ fn call(
         kademlia: capability::kademlia::Context {
             kademlia: services.kademlia.clone(),
             deadline: end,
+            traffic,
         },
         transport: capability::transport::Context {
             transport: services.transport.clone(),
@@ -244,6 +242,12 @@ fn call(
         wind_down: signals.wind_down.clone(),
         interrupt: signals.interrupt.clone(),
     }
+}
+
+fn log(spec: &Spec, (cycle, run): (&str, u64), quota: Quota) -> capability::log::Context {
+    let (news, chore) = (spec.services.news.clone(), spec.name.clone());
+    let listeners = capability::log::Listeners { news, chore, cycle: cycle.to_owned(), run };
+    capability::log::Context::new(spec.log.clone(), listeners, quota)
 }
 
 /// What the end of a call means, once its state is kept.

@@ -174,6 +174,8 @@ fn in_full(run: &RunRecord) -> String {
     if run.elapsed.is_some() {
         add("cpu", elapsed(run.usage.cpu));
         add("memory", bytesize::ByteSize(run.usage.memory_bytes).to_string());
+        add("host calls", run.usage.host_calls.to_string());
+        add("host bytes", bytesize::ByteSize(run.usage.host_bytes).to_string());
     }
     let kept = run.log.len();
     let log = format!("log        the last {kept} of {} lines:", run.log_lines);

@@ -27,6 +27,7 @@ const WORDS: [(&[&str], &str); 3] = [
             "timed-out",
             "host-failed",
             "interrupted",
+            "overdue",
             "refused",
             "problem",
             "error:",

@@ -99,7 +99,7 @@ const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
         "logs",
         &[
             ("chore logs order-sender -n 20", "what it logged last"),
-            ("chore logs -f", "what all chores log, as their runs end"),
+            ("chore logs -f", "what all chores log, as they do"),
         ],
     ),
     (

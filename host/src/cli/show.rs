@@ -289,7 +289,7 @@ pub(super) fn relative(time: Timestamp, now: Timestamp) -> String {
 }
 
 /// The two largest units that are not zero, seconds the smallest.
-fn rough(duration: Duration) -> String {
+pub(super) fn rough(duration: Duration) -> String {
     let text = humantime::format_duration(Duration::from_secs(duration.as_secs())).to_string();
     text.split(' ').take(2).collect::<Vec<_>>().join(" ")
 }

@@ -279,6 +279,7 @@ fn the_json_of_chores() {
             "run": 3, "outcome": "failed", "message": "no\nroute", "iteration": 7, "reason": "interval",
             "started": "2023-11-14T22:12:18.000000000Z", "elapsed_seconds": 2.0,
             "cpu_seconds": 0.0, "memory_bytes": 0,
+            "host_calls": 0, "host_bytes": 0,
         },
     });
     assert_eq!(json[0]["cycles"][0], expected);

@@ -122,7 +122,7 @@ pub struct Place {
     pub line: usize,
     /// In characters, from 1.
     pub column: usize,
-    /// The line itself, cut; of a setting, which may be a secret, only what is before its value.
+    /// The line itself, cut; of what is or may be a setting, and so a secret, only its key.
     pub excerpt: String,
 }
 
@@ -194,9 +194,7 @@ impl<'a> Document<'a> {
         }
         let table = DeTable::parse(text).map_err(|err| {
             // The parser could not tell a setting, so no value is shown where one may be.
-            let at = err.span().unwrap_or_default().start;
-            let end = text[at.min(text.len())..].find('\n').map_or(text.len(), |end| at + end);
-            let secret = text[..end].contains("settings");
+            let (at, secret) = (err.span().unwrap_or_default().start, has_settings(sections));
             let problem = Problem::Syntax(err.message().to_owned());
             Error { place: place(text, origin, at, secret), problem }
         })?;
@@ -234,7 +232,7 @@ impl<'a> Document<'a> {
             let DeValue::Table(inner) = value.get_ref() else { break };
             table = inner;
         }
-        place(self.text, self.origin, at, path.first() == Some(&"settings"))
+        place(self.text, self.origin, at, path.first() == Some(&SETTINGS))
     }
 
     /// Whether there is such a key or section.
@@ -264,10 +262,9 @@ fn place(text: &str, origin: &str, at: usize, secret: bool) -> Box<Place> {
     let start = text[..at].rfind('\n').map_or(0, |newline| newline + 1);
     let end = text[at..].find('\n').map_or(text.len(), |newline| at + newline);
     let line = text[start..end].trim();
-    let line: String = match line.split_once('=') {
-        Some((key, _)) if secret => format!("{}= ...", key),
-        None if secret && !line.starts_with('[') => String::new(),
-        _ => line.chars().take(LINE_CHARS_MAX).collect(),
+    let line: String = match secret {
+        true => without_value(&text[..start], line),
+        false => line.chars().take(LINE_CHARS_MAX).collect(),
     };
     Box::new(Place {
         origin: origin.to_owned(),
@@ -275,6 +272,31 @@ fn place(text: &str, origin: &str, at: usize, secret: bool) -> Box<Place> {
         column: text[start..at].chars().count() + 1,
         excerpt: line.replace(char::is_control, "\u{fffd}"),
     })
+}
+
+/// The section whose values may be secrets.
+const SETTINGS: &str = "settings";
+
+/// Whether a value may be a secret that was put in the wrong place.
+fn has_settings(sections: &[Section]) -> bool {
+    sections.iter().any(|section| section.name == SETTINGS)
+}
+
+/// The key or the header of a line. Nothing of a line that may be within a text or a list, and so is
+/// a value itself.
+fn without_value(before: &str, line: &str) -> String {
+    let is_key = |word: &str| {
+        let bare = |c: char| c.is_alphanumeric() || "-_. ".contains(c);
+        !word.trim().is_empty() && word.chars().all(bare)
+    };
+    let is_open = |quotes| !before.matches(quotes).count().is_multiple_of(2);
+    let shown = match line.split_once('=') {
+        _ if is_open("\"\"\"") || is_open("'''") => String::new(),
+        Some((key, _)) if is_key(key) => format!("{key}= ..."),
+        None if line.starts_with('[') && is_key(line.trim_matches(['[', ']'])) => line.to_owned(),
+        _ => String::new(),
+    };
+    shown.chars().take(LINE_CHARS_MAX).collect()
 }
 
 struct Found {
@@ -316,7 +338,9 @@ impl Checker {
     }
 
     fn report(&mut self, at: Range<usize>, problem: Problem) {
-        let secret = self.path.first().is_some_and(|first| first == "settings");
+        // What stands in the wrong place may be a setting.
+        let secret = has_settings(self.sections) && !matches!(problem, Problem::Value { .. });
+        let secret = secret || self.path.first().is_some_and(|first| first == SETTINGS);
         self.found.push(Found { at, secret, problem });
     }
 

@@ -160,6 +160,8 @@ const SCHEMAS: &[(&str, &[Field])] = &[
             ("message", "string", "What went wrong; empty if nothing did"),
             ("cpu_seconds", "number", ""),
             ("memory_bytes", "integer", "The most that it had"),
+            ("host_calls", "integer", "Functions of the contract that it called"),
+            ("host_bytes", "integer", "Texts, byte lists and SQL values that went either way"),
         ],
     ),
     (
@@ -281,6 +283,7 @@ const SCHEMAS: &[(&str, &[Field])] = &[
             ("chore", "string", ""),
             ("cycle", "string", "Empty while the chore opens and closes"),
             ("run", "integer", "0 while the chore opens and closes"),
+            ("number", "integer", "Counts the lines of its run from 1"),
             ("level", "string", "trace, debug, info, warn or error"),
             ("line", "string", ""),
         ],
@@ -348,8 +351,10 @@ const RUN: &[Field] = &[
     ("message", "string", "What went wrong; empty if nothing did"),
     ("cpu_seconds", "number", ""),
     ("memory_bytes", "integer", "The most that it had"),
+    ("host_calls", "integer", "Functions of the contract that it called"),
+    ("host_bytes", "integer", "Texts, byte lists and SQL values that went either way"),
     ("log", "[string]", "The last lines, each with its level"),
-    ("log_lines", "integer", "How many lines it logged"),
+    ("log_lines", "integer", "How many such lines there were"),
     (
         "backtrace",
         "[string]",

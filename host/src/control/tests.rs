@@ -208,7 +208,12 @@ fn entry() -> Entry {
         started: Timestamp::from_nanos(5),
         elapsed: Some(Duration::from_millis(12)),
         outcome: Some(Outcome::Failed { message: "no \"luck\"".into() }),
-        usage: Usage { cpu: Duration::from_millis(3), memory_bytes: 9 },
+        usage: Usage {
+            cpu: Duration::from_millis(3),
+            memory_bytes: 9,
+            host_calls: 4,
+            host_bytes: 77,
+        },
         log: vec!["INFO one".into()],
         log_lines: 1,
         backtrace: vec![],

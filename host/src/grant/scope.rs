@@ -61,7 +61,7 @@ impl FromStr for Grant {
                 "read" => Scope::Read,
                 "settle" => Scope::Settle,
                 _ => {
-                    let hint = did_you_mean(nearest(part, ["read", "settle"].into_iter()));
+                    let hint = did_you_mean(nearest(part, ["read", "settle"]));
                     return Err(UnknownGrant::Orders { text: quoted(), hint });
                 }
             },

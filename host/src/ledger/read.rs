@@ -18,7 +18,7 @@ use crate::status::Outcome;
 const RUN: &str =
     "SELECT id, chore, cycle, version, digest, generation, iteration, reason, asked_by,
     due, slot, started, elapsed, outcome, message, cpu, memory_bytes, log, log_lines,
-    backtrace FROM run";
+    backtrace, host_calls, host_bytes FROM run";
 const SKIP: &str = "SELECT chore, cycle, first, last, slots, reason, id FROM skip";
 const EVENT: &str = "SELECT at, asked_by, what, chore, cycle, note, id FROM event";
 
@@ -195,7 +195,12 @@ fn run_of(row: &Row) -> rusqlite::Result<RunRecord> {
         elapsed: elapsed.map(duration),
         outcome: outcome
             .map(|word| Outcome::from_word(&word, message).unwrap_or_else(|| other(&word))),
-        usage: Usage { cpu: duration(row.get(15)?), memory_bytes: count(row, 16)? },
+        usage: Usage {
+            cpu: duration(row.get(15)?),
+            memory_bytes: count(row, 16)?,
+            host_calls: count(row, 20)?,
+            host_bytes: count(row, 21)?,
+        },
         log: lines(&log),
         log_lines: count(row, 18)?,
         backtrace: lines(&backtrace),

@@ -35,7 +35,9 @@ pub(super) const MIGRATIONS: &[&str] = &["
         memory_bytes INTEGER NOT NULL,
         log TEXT NOT NULL,
         log_lines INTEGER NOT NULL,
-        backtrace TEXT NOT NULL
+        backtrace TEXT NOT NULL,
+        host_calls INTEGER NOT NULL,
+        host_bytes INTEGER NOT NULL
     ) STRICT;
     CREATE INDEX run_of_cycle ON run (chore, cycle, started);
     CREATE INDEX run_by_start ON run (started);
@@ -191,9 +193,9 @@ fn nanos(duration: std::time::Duration) -> i64 {
 fn insert(connection: &Connection, run: &RunRecord, ended: Option<&Ended>) -> rusqlite::Result<()> {
     let sql = "INSERT OR REPLACE INTO run (id, chore, cycle, version, digest, generation, iteration,
             reason, asked_by, due, slot, started, elapsed, outcome, message, cpu, memory_bytes, log,
-            log_lines, backtrace)
+            log_lines, backtrace, host_calls, host_bytes)
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19,
-            ?20)";
+            ?20, ?21, ?22)";
     connection.prepare_cached(sql)?.execute(params![
         integer(run.run),
         run.chore,
@@ -215,6 +217,8 @@ fn insert(connection: &Connection, run: &RunRecord, ended: Option<&Ended>) -> ru
         ended.map_or_else(String::new, |ended| ended.log.join("\n")),
         ended.map_or(0, |ended| integer(ended.log_lines)),
         ended.map_or_else(String::new, |ended| ended.backtrace.join("\n")),
+        ended.map_or(0, |ended| integer(ended.usage.host_calls)),
+        ended.map_or(0, |ended| integer(ended.usage.host_bytes)),
     ])?;
     Ok(())
 }
@@ -222,7 +226,7 @@ fn insert(connection: &Connection, run: &RunRecord, ended: Option<&Ended>) -> ru
 fn update(connection: &Connection, id: u64, ended: &Ended) -> rusqlite::Result<()> {
     let sql =
         "UPDATE run SET elapsed = ?2, outcome = ?3, message = ?4, cpu = ?5, memory_bytes = ?6,
-        log = ?7, log_lines = ?8, backtrace = ?9 WHERE id = ?1";
+        log = ?7, log_lines = ?8, backtrace = ?9, host_calls = ?10, host_bytes = ?11 WHERE id = ?1";
     connection.prepare_cached(sql)?.execute(params![
         integer(id),
         nanos(ended.elapsed),
@@ -233,6 +237,8 @@ fn update(connection: &Connection, id: u64, ended: &Ended) -> rusqlite::Result<(
         ended.log.join("\n"),
         integer(ended.log_lines),
         ended.backtrace.join("\n"),
+        integer(ended.usage.host_calls),
+        integer(ended.usage.host_bytes),
     ])?;
     Ok(())
 }

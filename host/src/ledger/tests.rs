@@ -12,6 +12,13 @@ const KEEP: Keep = Keep { age: Duration::from_secs(3600), rows: 1_000 };
 
 struct Home(TempDir);
 
+const USED: Usage = Usage {
+    cpu: Duration::from_micros(34),
+    memory_bytes: 1 << 20,
+    host_calls: 7,
+    host_bytes: 1234,
+};
+
 impl Home {
     fn new() -> Home {
         Home(tempfile::tempdir().unwrap())
@@ -54,7 +61,7 @@ fn end(ledger: &Ledger, run: u64, outcome: Outcome) {
         Ended {
             elapsed: Duration::from_millis(12),
             outcome,
-            usage: Usage { cpu: Duration::from_micros(34), memory_bytes: 1 << 20 },
+            usage: USED,
             log: vec!["INFO one".into(), "WARN two".into()],
             log_lines: 9,
             backtrace: vec!["a::b".into(), "c".into()],
@@ -92,7 +99,7 @@ async fn a_run_is_one_row_with_all_that_is_known_of_it() {
         let found = ledger.run(run).await.unwrap().unwrap();
         assert_eq!(found.outcome, Some(outcome.clone()));
         assert_eq!(found.elapsed, Some(Duration::from_millis(12)));
-        assert_eq!(found.usage, Usage { cpu: Duration::from_micros(34), memory_bytes: 1 << 20 });
+        assert_eq!(found.usage, USED);
         assert_eq!(found.log, ["INFO one", "WARN two"]);
         assert_eq!(found.backtrace, ["a::b", "c"]);
         assert_eq!((found.log_lines, found.generation, found.iteration), (9, 3, run + 10));

@@ -59,6 +59,10 @@ pub const METRIC_LABELS_MAX: usize = 16;
 /// A chore may change their names for ever.
 pub const METRIC_CYCLES_MAX: usize = 100;
 
+/// Satellites that have series of their own: a network has some dozens; further ones share theirs. A
+/// chore may dial anybody.
+pub const METRIC_SATELLITES_MAX: usize = 100;
+
 /// Upper ends of the buckets for durations, in seconds: from a run that does nothing to one that
 /// takes the longest timeout, each about 2.5 times the one before.
 pub const METRIC_SECONDS_BUCKETS: [f64; 15] = [

@@ -167,7 +167,7 @@ fn a_wrong_file_is_explained() {
     for (text, expected) in [
         (
             "grant = []",
-            "sender.toml:1:1: unknown key \"grant\" before the first section: did you mean \"grants\"? (line: grant = [])",
+            "sender.toml:1:1: unknown key \"grant\" before the first section: did you mean \"grants\"? (line: grant = ...)",
         ),
         ("grants = [\"ordres\"]", "unknown grant \"ordres\": did you mean \"orders\"?"),
         (
@@ -177,7 +177,7 @@ fn a_wrong_file_is_explained() {
         ("grants = [1]", "grants must be a list of names"),
         (
             "\n[cycles.main]\nintervall = \"5s\"",
-            "sender.toml:3:1: unknown key \"intervall\" in [cycles.main]: did you mean \"interval\"? (line: intervall = \"5s\")",
+            "sender.toml:3:1: unknown key \"intervall\" in [cycles.main]: did you mean \"interval\"? (line: intervall = ...)",
         ),
         (
             "[cycles.main]\ninterval = 30",
@@ -301,9 +301,32 @@ fn a_secret_is_never_shown() {
         "[settings]\ntoken = \"\"\"\nhunter2\n".to_owned(),
         "[settings]\ntoken = \"a\"\ntoken = \"hunter2\"".to_owned(),
         format!("[settings]\ntoken = \"{secret}\""),
+        // In the wrong place.
+        "token = \"hunter2\"".to_owned(),
+        "[failure]\ntoken = \"hunter2\"".to_owned(),
+        "[cycles.main]\ntoken = \"hunter2\"".to_owned(),
+        "[setings]\ntoken = \"hunter2\"".to_owned(),
+        "limits = \"hunter2\"".to_owned(),
+        "token.of = \"hunter2\"".to_owned(),
+        "token = { of = \"hunter2\" }".to_owned(),
+        // Before anybody knows what it is.
+        "token = \"hunter2".to_owned(),
+        "token = hunter2".to_owned(),
+        "token = \"hunter2\" x".to_owned(),
+        "token = \"\"\"\na\nhunter2=\n".to_owned(),
+        "token = \"\"\"\nhunter2=\\q\n\"\"\"".to_owned(),
+        "token = [\n[\"hunter2\"], x\n]".to_owned(),
+        "token = \"a\"\ntoken = \"hunter2\"".to_owned(),
     ] {
         let errors = resolve(&text).unwrap_err();
         assert!(!format!("{errors:?}").contains("hunter2"), "{text:.60}: {errors:?}");
+    }
+    for (text, expected) in [
+        ("token = \"hunter2\"", "sender.toml:1:1: unknown key \"token\" before the first section"),
+        ("[limits]\n\ntoken = \"hunter2", "sender.toml:3:17: not TOML"),
+    ] {
+        let error = &resolve(text).unwrap_err()[0];
+        assert!(error.starts_with(expected) && error.ends_with("(line: token = ...)"), "{error}");
     }
     let found = resolve(FULL).unwrap();
     assert_eq!(found.settings[6].1, "hunter2");

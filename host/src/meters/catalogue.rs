@@ -58,6 +58,10 @@ catalogue! {
         "Time on a processor of each run.";
     RUN_MEMORY Histogram "peer_run_memory_bytes" ["chore", "cycle"]
         "The most memory that each run had.";
+    HOST_CALLS Counter "peer_host_calls_total" ["chore"]
+        "Functions of the contract that the chore's runs called.";
+    HOST_BYTES Counter "peer_host_bytes_total" ["chore"]
+        "Bytes of texts, byte lists and SQL values that the chore's runs gave the peer and got from it.";
     RUNS_IN_PROGRESS Gauge "peer_runs_in_progress" ["chore", "cycle"]
         "1 while a run is in progress.";
     SKIPPED_SLOTS Counter "peer_skipped_slots_total" ["chore", "cycle", "reason"]
@@ -90,6 +94,8 @@ catalogue! {
         "Orders that wait to be sent to their satellites.";
     ORDERS_OLDEST Gauge "peer_orders_unsent_oldest_seconds" []
         "How long ago the limit of the oldest unsent order was issued; 0 if none waits.";
+    SATELLITE_UNSENT Gauge "peer_satellite_orders_unsent" ["satellite"]
+        "Orders that wait to be sent to this satellite; those with the most, and all others as one.";
     ORDERS_ARCHIVED Gauge "peer_orders_archived" ["status"]
         "Orders in the archive, by their satellites' answer.";
     ORDERS_DAMAGED Counter "peer_orders_damaged_total" []
@@ -118,6 +124,8 @@ catalogue! {
         "Open connections to (out) and from (in) other peers.";
     DIALS Counter "peer_transport_dials_total" ["result"]
         "Connections to other peers that were tried: connected or failed.";
+    SATELLITE_DIALS_FAILED Counter "peer_satellite_dials_failed_total" ["satellite"]
+        "Connections to this satellite, or another node, that failed; all after the first hundred as one.";
     SPANS Counter "peer_trace_spans_total" ["result"]
         "Spans that ended: exported, failed to be, or dropped because the queue was full.";
     DISK_FREE Gauge "peer_disk_free_bytes" []

@@ -7,7 +7,8 @@ use std::time::Duration;
 use metrics::{Counter, Histogram, Recorder};
 
 use super::catalogue::{
-    CHANGES, RUN_CPU, RUN_DURATION, RUN_LATENESS, RUN_MEMORY, RUNS, SKIPPED_SLOTS, WATCHDOG_OVERDUE,
+    CHANGES, HOST_BYTES, HOST_CALLS, RUN_CPU, RUN_DURATION, RUN_LATENESS, RUN_MEMORY, RUNS,
+    SKIPPED_SLOTS, WATCHDOG_OVERDUE,
 };
 use super::{METADATA, Meters, host_key};
 use crate::cycle::SkipReason;
@@ -18,14 +19,17 @@ use crate::record::Usage;
 /// By chore, then by cycle.
 pub(super) type Runs = HashMap<String, HashMap<String, OfCycle>>;
 
-/// Stands for all cycles of a chore that have no series of their own.
-const OTHERS: &str = "(others)";
+/// Stands for all cycles of a chore, or satellites, that have no series of their own.
+pub const OTHERS: &str = "(others)";
 
 pub(super) struct OfCycle {
     duration: Histogram,
     lateness: Histogram,
     cpu: Histogram,
     memory: Histogram,
+    /// Of all cycles of the chore.
+    host_calls: Counter,
+    host_bytes: Counter,
     overdue: Counter,
     /// By outcome and reason.
     ended: Vec<(&'static str, String, Counter)>,
@@ -51,6 +55,8 @@ impl Meters {
         meters.lateness.record(end.late.as_secs_f64());
         meters.cpu.record(end.usage.cpu.as_secs_f64());
         meters.memory.record(end.usage.memory_bytes as f64);
+        meters.host_calls.increment(end.usage.host_calls);
+        meters.host_bytes.increment(end.usage.host_bytes);
         let same = |(outcome, reason, _): &&(&str, String, Counter)| {
             *outcome == end.outcome && reason == end.reason
         };
@@ -84,15 +90,17 @@ impl Meters {
     fn of_cycle(&self, chore: &str, cycle: &str) -> OfCycle {
         let histogram =
             |name| self.0.recorder.register_histogram(&host_key(name, &[chore, cycle]), &METADATA);
+        let counter = |name, labels: &[&str]| {
+            self.0.recorder.register_counter(&host_key(name, labels), &METADATA)
+        };
         OfCycle {
             duration: histogram(RUN_DURATION),
             lateness: histogram(RUN_LATENESS),
             cpu: histogram(RUN_CPU),
             memory: histogram(RUN_MEMORY),
-            overdue: self
-                .0
-                .recorder
-                .register_counter(&host_key(WATCHDOG_OVERDUE, &[chore, cycle]), &METADATA),
+            host_calls: counter(HOST_CALLS, &[chore]),
+            host_bytes: counter(HOST_BYTES, &[chore]),
+            overdue: counter(WATCHDOG_OVERDUE, &[chore, cycle]),
             ended: Vec::new(),
         }
     }

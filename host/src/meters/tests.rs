@@ -21,7 +21,12 @@ fn end<'a>(outcome: &'static str, reason: &'a str) -> RunEnd<'a> {
         reason,
         elapsed: Duration::from_millis(30),
         late: Duration::from_millis(2),
-        usage: Usage { cpu: Duration::from_micros(500), memory_bytes: 3 << 20 },
+        usage: Usage {
+            cpu: Duration::from_micros(500),
+            memory_bytes: 3 << 20,
+            host_calls: 5,
+            host_bytes: 700,
+        },
     }
 }
 
@@ -109,6 +114,8 @@ fn runs_are_counted_and_measured() {
         r#"peer_run_duration_seconds_bucket{chore="sender",cycle="main",le="0.1"} 3"#,
         r#"peer_run_lateness_seconds_count{chore="sender",cycle="main"} 3"#,
         r#"peer_run_memory_bytes_bucket{chore="sender",cycle="main",le="4194304"} 3"#,
+        r#"peer_host_calls_total{chore="sender"} 15"#,
+        r#"peer_host_bytes_total{chore="sender"} 2100"#,
         r#"peer_skipped_slots_total{chore="sender",cycle="main",reason="paused"} 4"#,
         r#"peer_changes_total{chore="sender",kind="went-back"} 1"#,
         "# TYPE peer_run_duration_seconds histogram",

@@ -29,6 +29,13 @@ pub(super) async fn page<C: Controls>(
             @if !message.is_empty() { pre.message { (message) } }
         }
         (facts(&run))
+        @if !run.backtrace.is_empty() {
+            section aria-labelledby="backtrace" {
+                h2 #backtrace { "Backtrace" }
+                p.faint { "Where it was, the innermost function first." }
+                ol.log { @for frame in &run.backtrace { li.plain { (frame) } } }
+            }
+        }
         section aria-labelledby="log" {
             h2 #log { "Log" }
             (log(&run))
@@ -56,6 +63,8 @@ fn facts(run: &RunRecord) -> Markup {
             }
             div { dt { "Processor time" } dd { (words::duration(run.usage.cpu)) } }
             div { dt { "Most memory" } dd { (words::size(run.usage.memory_bytes)) } }
+            div { dt { "Host calls" } dd { (run.usage.host_calls) } }
+            div { dt { "Host bytes" } dd { (words::size(run.usage.host_bytes)) } }
             div { dt { "Run of the cycle" } dd { (run.iteration) } }
             div { dt { "Version" } dd { (run.version) } }
             div { dt { "Generation" } dd { (run.generation) } }

@@ -1,6 +1,8 @@
 //! What the metrics show that nobody counts for them: read from the rooms when somebody looks, but
 //! for what costs a look into a database, which a task looks up now and then.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Mutex;
 
@@ -11,9 +13,10 @@ use super::Shared;
 use crate::clock::Timestamp;
 use crate::database::{Usage, lock};
 use crate::error::chain;
-use crate::limits::SAMPLE_EVERY;
+use crate::limits::{METRIC_SATELLITES_MAX, SAMPLE_EVERY};
 use crate::meters::catalogue::*;
-use crate::meters::{Meters, Sample};
+use crate::meters::{Meters, OTHERS, Sample};
+use crate::node_id::NodeId;
 use crate::orders::{Counts, Orders};
 use crate::status::ChoreStatus;
 
@@ -21,9 +24,10 @@ use crate::status::ChoreStatus;
 #[derive(Default)]
 pub(super) struct LookedUp(Mutex<Option<OfOrders>>);
 
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct OfOrders {
     counts: Counts,
+    by_satellite: Vec<(NodeId, u64)>,
     oldest: Option<Timestamp>,
 }
 
@@ -39,7 +43,8 @@ impl LookedUp {
             let found = async {
                 let counts = orders.counts().await?;
                 let oldest = orders.oldest_unsent().await?;
-                Ok::<_, crate::orders::Error>(OfOrders { counts, oldest })
+                let by_satellite = orders.count_unsent().await?;
+                Ok::<_, crate::orders::Error>(OfOrders { counts, by_satellite, oldest })
             };
             match found.await {
                 Ok(found) => *lock(&self.0) = Some(found),
@@ -105,7 +110,9 @@ fn of_chore(chore: &ChoreStatus, all: &mut Vec<Sample>) {
 }
 
 fn of_orders(shared: &Shared, now: Timestamp, all: &mut Vec<Sample>) {
-    if let Some(OfOrders { counts, oldest }) = *lock(&shared.looked_up.0) {
+    let looked_up = lock(&shared.looked_up.0).clone();
+    if let Some(OfOrders { counts, by_satellite, oldest }) = looked_up {
+        of_satellites(shared, by_satellite, all);
         let age = oldest.map_or(0.0, |oldest| now.since(oldest).as_secs_f64());
         all.push(Sample::count(ORDERS_UNSENT, &[], counts.unsent));
         all.push(Sample::new(ORDERS_OLDEST, &[], age));
@@ -119,6 +126,28 @@ fn of_orders(shared: &Shared, now: Timestamp, all: &mut Vec<Sample>) {
     all.extend(taken.map(|(result, count)| Sample::count(INTAKE, &[result], count)));
     let settled = shared.settlement.iter().flat_map(|settlement| settlement.results());
     all.extend(settled.map(|(result, count)| Sample::count(SETTLEMENT, &[result], count)));
+}
+
+/// Also of those that were dialed and for which nothing waits.
+fn of_satellites(shared: &Shared, unsent: Vec<(NodeId, u64)>, all: &mut Vec<Sample>) {
+    let (dialed, _) = shared.transport.dials_failed();
+    let mut counts: BTreeMap<NodeId, u64> = dialed.into_iter().map(|(id, _)| (id, 0)).collect();
+    counts.extend(unsent);
+    let mut counts: Vec<(NodeId, u64)> = counts.into_iter().collect();
+    counts.sort_by_key(|(id, count)| (Reverse(*count), *id));
+    let others = counts.split_off(counts.len().min(METRIC_SATELLITES_MAX));
+    let others = (!others.is_empty()).then(|| others.iter().map(|(_, count)| count).sum());
+    by_satellite(SATELLITE_UNSENT, &counts, others, all);
+}
+
+fn by_satellite(
+    name: &'static str,
+    counts: &[(NodeId, u64)],
+    others: Option<u64>,
+    all: &mut Vec<Sample>,
+) {
+    all.extend(counts.iter().map(|(id, count)| Sample::count(name, &[&id.to_string()], *count)));
+    all.extend(others.map(|count| Sample::count(name, &[OTHERS], count)));
 }
 
 fn of_rooms(shared: &Shared, all: &mut Vec<Sample>) {
@@ -141,6 +170,8 @@ fn of_rooms(shared: &Shared, all: &mut Vec<Sample>) {
         all.push(Sample::count(DATABASE_COMMITS, &[name], commits));
         all.push(Sample::new(DATABASE_SECONDS, &[name], writing.as_secs_f64()));
     }
+    let (failed, others) = shared.transport.dials_failed();
+    by_satellite(SATELLITE_DIALS_FAILED, &failed, others, all);
     let (open, dials) = shared.transport.usage();
     all.push(Sample::count(CONNECTIONS, &["out"], open as u64));
     if let Some(server) = shared.server.upgrade() {

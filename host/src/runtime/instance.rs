@@ -59,7 +59,7 @@ pub struct Done {
     pub saved: Option<Vec<u8>>,
     /// Limits that host functions refused something for.
     pub reached: Vec<Reached>,
-    /// All log lines.
+    /// All log lines that were taken.
     pub log_lines: u64,
     /// The last of them.
     pub log: Vec<String>,
@@ -163,7 +163,13 @@ impl Program {
             None => Ended::TimedOut,
         };
         let saved = data.contexts.state.pending.take();
-        let usage = Usage { cpu: cpu.used(), memory_bytes: data.bare.limiter.peak() as u64 };
+        let traffic = data.contexts.quota.traffic();
+        let usage = Usage {
+            cpu: cpu.used(),
+            memory_bytes: data.bare.limiter.peak() as u64,
+            host_calls: traffic.calls(),
+            host_bytes: traffic.bytes(),
+        };
         let log = &mut data.contexts.log;
         let (log_lines, log) = (log.lines(), log.take_last());
         let reached = data.contexts.quota.all_reached();

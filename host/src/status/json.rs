@@ -123,6 +123,10 @@ pub(super) struct SavedRun {
     cpu_seconds: Option<Duration>,
     #[serde(default)]
     memory_bytes: u64,
+    #[serde(default)]
+    host_calls: u64,
+    #[serde(default)]
+    host_bytes: u64,
     /// Of an earlier version.
     #[serde(default)]
     usage: Option<Usage>,
@@ -151,6 +155,8 @@ impl TryFrom<SavedRun> for LastRun {
         let usage = saved.usage.unwrap_or_else(|| Usage {
             cpu: saved.cpu_seconds.unwrap_or_default(),
             memory_bytes: saved.memory_bytes,
+            host_calls: saved.host_calls,
+            host_bytes: saved.host_bytes,
         });
         Ok(LastRun {
             run: saved.run,

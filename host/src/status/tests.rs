@@ -15,7 +15,7 @@ fn run() -> LastRun {
         started: Timestamp::from_nanos(1_700_000_000_123_456_789),
         elapsed: Duration::from_nanos(12_000_001),
         outcome: Outcome::Failed { message: "no".into() },
-        usage: Usage { cpu: Duration::from_millis(3), memory_bytes: 9 },
+        usage: Usage { cpu: Duration::from_millis(3), memory_bytes: 9, ..Usage::default() },
     }
 }
 
@@ -26,6 +26,7 @@ fn a_run_has_words_seconds_and_rfc_3339() {
         "run": 3, "iteration": 7, "reason": "trigger",
         "started": "2023-11-14T22:13:20.123456789Z", "elapsed_seconds": 0.012000001,
         "outcome": "failed", "message": "no", "cpu_seconds": 0.003, "memory_bytes": 9,
+        "host_calls": 0, "host_bytes": 0,
     });
     assert_eq!(text, expected);
     assert_eq!(serde_json::from_value::<LastRun>(text).unwrap(), run());

@@ -20,10 +20,11 @@ use super::requests::{Control, controlled, too_large};
 use super::timeout::{Timed, exceeded};
 use super::usage::Use;
 use super::{Error, method, tls};
+use crate::database::lock;
 use crate::identity::{Identity, PublicIdentity};
 use crate::limits::{CALL_TIMEOUT_MAX, DIAL_TIMEOUT_MAX};
-use crate::node_id::{NodeUrl, check_address};
-use crate::traces::traceparent;
+use crate::node_id::{NodeId, NodeUrl, check_address};
+use crate::traces::{TRACEPARENT, traceparent};
 
 /// Dials peers as one identity. Clones share their connections.
 ///
@@ -59,6 +60,11 @@ impl Transport {
     /// Connections that are open, and how many dials ended in which way.
     pub fn usage(&self) -> (usize, BTreeMap<&'static str, u64>) {
         (self.0.open(), self.0.dials.counts())
+    }
+
+    /// How many dials of each node failed, of the first ones that were dialed, and of all others.
+    pub fn dials_failed(&self) -> (Vec<(NodeId, u64)>, Option<u64>) {
+        lock(&self.0.by_node).counts()
     }
 
     /// Ends every dial, connection and call, and refuses new ones. Says whether all their tasks
@@ -155,7 +161,7 @@ impl Connection {
         );
         let parent = traceparent(&span).and_then(|parent| parent.parse().ok());
         if let Some(parent) = parent {
-            request.metadata_mut().insert("traceparent", parent);
+            request.metadata_mut().insert(TRACEPARENT, parent);
         }
         let mut opening: Opening = Box::pin(async move {
             grpc.streaming(request, path, Raw).await.map(tonic::Response::into_inner)

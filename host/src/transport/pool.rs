@@ -17,8 +17,10 @@ use tonic::body::Body;
 use super::Error;
 use super::client::Connection;
 use super::dial::{self, Dialed};
+use super::dials::DialsByNode;
 use super::tasks::Tasks;
 use super::usage::Usage;
+use crate::database::lock;
 use crate::identity::PublicIdentity;
 use crate::limits::{
     CONNECTION_CLOSE_WAIT, CONNECTION_IDLE, CONNECTIONS_POOLED_MAX, KEEPALIVE_INTERVAL,
@@ -106,6 +108,7 @@ pub(super) struct Pool {
     tasks: Tasks,
     entries: Mutex<Entries>,
     pub(super) dials: Tally,
+    pub(super) by_node: Mutex<DialsByNode>,
 }
 
 impl Pool {
@@ -118,6 +121,7 @@ impl Pool {
             tasks: Tasks::new(),
             entries: Mutex::default(),
             dials: Tally::of(&[CONNECTED, FAILED]),
+            by_node: Mutex::default(),
         }
     }
 
@@ -200,6 +204,7 @@ impl Pool {
         }
         unfinished.tasks = None;
         self.dials.add(CONNECTED);
+        lock(&self.by_node).connected(node.id);
         let kept = Kept { pool: Arc::downgrade(&self), node: node.clone(), number, usage };
         tasks.spawn(kept.drive(http, tasks.clone(), self.options.connection_idle));
         Ok(connection)
@@ -280,6 +285,7 @@ impl Drop for Unfinished<'_> {
         if let Some(tasks) = self.tasks {
             tasks.stop();
             self.pool.dials.add(FAILED);
+            lock(&self.pool.by_node).failed(self.node.id);
             self.pool.remove(self.node, self.number);
         }
     }

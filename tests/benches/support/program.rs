@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use chore_host::bindings::lifecycle::{RunReason, Tick};
 use chore_host::capability::cycle::{Cycles, Doing, Refusal};
-use chore_host::capability::{self, Contexts, Deadline, Quota};
+use chore_host::capability::{self, Contexts, Deadline, Granted, Quota};
 use chore_host::clock::Timestamp;
 use chore_host::config::{Limits, LogLevel};
-use chore_host::kademlia::StaticNodes;
+use chore_host::grant::Scope;
+use chore_host::kademlia::{Kademlia, StaticNodes};
 use chore_host::limits::GRACE;
 use chore_host::logs::Logs;
 use chore_host::memory::Memory;
@@ -38,7 +39,7 @@ pub struct Bare {
     sql: Sql,
     meters: Meters,
     orders: Orders,
-    kademlia: Arc<StaticNodes>,
+    kademlia: Arc<dyn Kademlia>,
 }
 
 impl Bare {
@@ -98,6 +99,7 @@ impl Bare {
         let end = Deadline(deadline + GRACE);
         let wind_down = CancellationToken::new();
         let quota = Quota::new(self.name.clone(), Limits::default());
+        let (settings, traffic) = (Arc::new(settings), quota.traffic().clone());
         let contexts = Contexts {
             quota: quota.clone(),
             log: capability::log::Context::new(
@@ -110,17 +112,19 @@ impl Bare {
                 },
                 quota.clone(),
             ),
-            settings: capability::settings::Context(Arc::new(settings)),
+            settings: capability::settings::Context { settings, traffic },
             state: capability::state::Context {
                 chore: self.name.clone(),
                 memory: self.memory.clone(),
                 deadline: end,
+                traffic: quota.traffic().clone(),
                 pending: None,
             },
             cycle: capability::cycle::Context {
                 cycles: Arc::new(NoCycles),
                 wind_down: wind_down.clone(),
                 was_told: false,
+                traffic: quota.traffic().clone(),
             },
             sql: capability::sql::Context {
                 sql: self.sql.clone(),
@@ -128,13 +132,14 @@ impl Bare {
                 quota: quota.clone(),
             },
             orders: capability::orders::Context {
-                orders: Some(self.orders.clone()),
+                orders: Some(Granted::of((self.orders.clone(), Scope::All))),
                 deadline: end,
                 quota: quota.clone(),
             },
             kademlia: capability::kademlia::Context {
-                kademlia: Some(self.kademlia.clone()),
+                kademlia: Some(Granted::of((self.kademlia.clone(), Scope::All))),
                 deadline: end,
+                traffic: quota.traffic().clone(),
             },
             transport: capability::transport::Context {
                 transport: None,

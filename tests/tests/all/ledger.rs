@@ -121,6 +121,8 @@ async fn an_operator_sees_what_ran_what_did_not_and_who_did_what() {
     assert_eq!((&run["cycle"], &run["generation"]), (&"main".into(), &1.into()));
     assert!(run["cpu_seconds"].as_f64().unwrap() > 0.0, "{run}");
     assert!(run["memory_bytes"].as_u64().unwrap() >= 64 * 1024, "{run}");
+    assert!(run["host_calls"].as_u64().unwrap() > 0, "{run}");
+    assert!(run["host_bytes"].as_u64().unwrap() > 0, "{run}");
     let number = run["run"].to_string();
     let full = text(&Program::command(root, &["history", "--run", &number]).stdout);
     assert!(full.contains("run does not want to") && full.contains("alice"), "{full}");

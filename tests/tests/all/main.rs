@@ -34,6 +34,7 @@ mod probation;
 mod promql;
 mod reconfigure;
 mod reload;
+mod secrets;
 mod settle;
 mod supply_chain;
 mod traces;

@@ -2,13 +2,14 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use testplanet::{LONG, Program, chore_program, component, refused, text};
 
 const COUNTS: &str = "guest-run-counts";
+const CHATTERS: &str = "guest-run-chatters";
 
 fn home() -> tempfile::TempDir {
     let folder = tempfile::Builder::new().prefix("mn").tempdir().unwrap();
@@ -180,6 +181,80 @@ fn top_is_a_table_that_follows_and_leaves_the_terminal_as_it_was() {
     assert!(!shown.contains("q quits"), "it has no room for that: {shown}");
 }
 
+/// A `chore logs -f`, and what it has shown. It ends with the test.
+struct Followed {
+    child: Child,
+    file: PathBuf,
+}
+
+impl Followed {
+    fn start(home: &Path, chore: &str, lines: &str) -> Followed {
+        let file = home.join("followed");
+        let mut follow = Command::new(chore_program());
+        follow.arg("--home").arg(home).args(["logs", chore, "-f", "-n", lines]);
+        let child = follow.stdout(fs::File::create(&file).unwrap()).spawn().unwrap();
+        Followed { child, file }
+    }
+
+    fn shown(&self) -> String {
+        fs::read_to_string(&self.file).unwrap()
+    }
+
+    fn wait_for(&self, part: &str) {
+        self.wait_for_times(part, 1);
+    }
+
+    fn wait_for_times(&self, part: &str, times: usize) {
+        let begun = Instant::now();
+        while self.shown().matches(part).count() < times {
+            assert!(begun.elapsed() < LONG, "no {part} {times} times: {}", self.shown());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Followed {
+    fn drop(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+/// A line is there while its run still runs, and not once more when the run has ended.
+#[test]
+fn logs_follow_a_run_line_by_line() {
+    let folder = home();
+    let home = folder.path();
+    let chores = home.join("chores");
+    let config = "[cycles.main]\ninterval = \"off\"\n[settings]\nlines = 3\nwaits = true\n";
+    fs::write(chores.join(format!("{CHATTERS}.toml")), config).unwrap();
+    fs::copy(component(CHATTERS), chores.join(format!("{CHATTERS}.wasm"))).unwrap();
+    let mut peer = Program::run(home);
+    peer.is_up();
+    done(home, &["reload", CHATTERS]);
+    done(home, &["trigger", CHATTERS]);
+    // Whoever comes during a run hears what it logs from then on, and the rest with its end.
+    let followed = Followed::start(home, CHATTERS, "50");
+    done(home, &["cancel", CHATTERS]);
+    followed.wait_for("RUN");
+    let all =
+        |shown: &str| [0, 1, 2].map(|n| shown.matches(&format!("chattered line={n}")).count());
+    assert_eq!(all(&followed.shown()), [1; 3], "{}", followed.shown());
+
+    done(home, &["trigger", CHATTERS]);
+    followed.wait_for_times("chattered line=2", 2);
+    assert_eq!(
+        followed.shown().matches("RUN").count(),
+        1,
+        "it has not ended: {}",
+        followed.shown()
+    );
+    done(home, &["cancel", CHATTERS]);
+    followed.wait_for_times("RUN", 2);
+    assert_eq!(all(&followed.shown()), [2; 3], "{}", followed.shown());
+    assert_eq!(followed.shown().lines().count(), 8, "{}", followed.shown());
+}
+
 #[test]
 fn logs_go_on_over_a_restart_of_the_peer() {
     let folder = home();
@@ -187,30 +262,23 @@ fn logs_go_on_over_a_restart_of_the_peer() {
     let mut peer = Program::run(home);
     peer.is_up();
     done(home, &["trigger", COUNTS, "--wait"]);
-    let file = home.join("followed");
-    let mut follow = Command::new(chore_program());
-    follow.arg("--home").arg(home).args(["logs", COUNTS, "-f", "-n", "1"]);
-    let mut follow = follow.stdout(fs::File::create(&file).unwrap()).spawn().unwrap();
-    let wait_for = |part: &str| {
-        let begun = Instant::now();
-        while !fs::read_to_string(&file).unwrap().contains(part) {
-            assert!(begun.elapsed() < LONG, "no {part}: {:?}", fs::read_to_string(&file));
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    };
-    wait_for("succeeded after");
-    assert_eq!(fs::read_to_string(&file).unwrap().lines().count(), 1, "the last line only");
+    let followed = Followed::start(home, COUNTS, "1");
+    followed.wait_for("succeeded after");
+    assert_eq!(followed.shown().lines().count(), 1, "the last line only");
     done(home, &["trigger", COUNTS, "--wait"]);
-    wait_for("counted a run runs=3");
+    followed.wait_for("counted a run runs=3");
     peer.terminate();
     let mut peer = Program::run(home);
     peer.is_up();
     done(home, &["trigger", COUNTS, "--wait"]);
-    wait_for("counted a run runs=4");
-    let shown = fs::read_to_string(&file).unwrap();
-    assert_eq!(shown.matches("runs=3").count(), 1, "each once: {shown}");
-    follow.kill().unwrap();
-    follow.wait().unwrap();
+    followed.wait_for("counted a run runs=4");
+    done(home, &["trigger", COUNTS, "--wait"]);
+    followed.wait_for("counted a run runs=5");
+    for runs in ["runs=3", "runs=4", "runs=5"] {
+        let shown = followed.shown();
+        assert_eq!(shown.matches(runs).count(), 1, "each once: {shown}");
+    }
+    drop(followed);
     let lines = done(home, &["logs", "--json", "-n", "3"]);
     let last: serde_json::Value = serde_json::from_str(lines.lines().last().unwrap()).unwrap();
     assert_eq!((&last["chore"], &last["level"]), (&COUNTS.into(), &"RUN".into()));

@@ -146,6 +146,9 @@ async fn what_peers_show_is_what_is_documented() {
     assert!(value(&node, &triggered) >= 1.0);
     assert!(value(&node, &format!("peer_run_duration_seconds_count{run}}}")) >= 1.0);
     assert!(value(&node, &format!("peer_run_memory_bytes_sum{run}}}")) > 0.0);
+    // At least its settings, its state, a row, and its state again, with a text in each.
+    assert!(value(&node, &format!("peer_host_calls_total{{chore=\"{PATCHED}\"}}")) >= 4.0);
+    assert!(value(&node, &format!("peer_host_bytes_total{{chore=\"{PATCHED}\"}}")) > 50.0);
     let skipped = format!("peer_skipped_slots_total{run},reason=\"paused\"}}");
     assert!(value(&node, &skipped) >= 1.0);
     assert_eq!(value(&node, &format!("peer_cycle_paused{run}}}")), 1.0);
@@ -165,6 +168,11 @@ async fn what_peers_show_is_what_is_documented() {
         assert_eq!(value(&node, &series), expected, "{series}");
     }
     assert!(value(&node, "peer_transport_dials_total{result=\"connected\"}") >= 2.0);
+    for index in [0, 1] {
+        let satellite = format!("{{satellite=\"{}\"}}", planet.satellite(index).node_id());
+        assert_eq!(value(&node, &format!("peer_satellite_orders_unsent{satellite}")), 0.0);
+        assert_eq!(value(&node, &format!("peer_satellite_dials_failed_total{satellite}")), 0.0);
+    }
     assert!(value(&node, "peer_ledger_entries_written_total") >= 3.0);
     assert!(value(&node, "process_resident_memory_bytes") > 1e6);
     assert!(value(&node, "peer_disk_free_bytes") > 0.0);

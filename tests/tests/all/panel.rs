@@ -13,7 +13,7 @@ use chore_host::control::{TcpOptions, Tokens, serve_tcp};
 use chore_host::record::{Entry, EventRecord, Query};
 use crowd::Crowd;
 use testplanet::{
-    Build, PATCHED, SENDER, Testplanet, chore, drop_chore, drop_into, eventually, text,
+    Build, PATCHED, SENDER, Testplanet, chore, drop_chore, drop_into, eventually, get, text,
     trigger_wait, workspace,
 };
 
@@ -139,5 +139,45 @@ async fn an_operator_sees_and_does_everything_in_a_browser() {
     assert_eq!(chore(node, PATCHED).version, "1.7.100");
     assert_eq!(chore(node, SENDER).cycles[0].state, "paused");
     served.shutdown().await;
+    planet.shutdown().await;
+}
+
+/// The third column of the table in the guide: pages, and the names that stand there in bold.
+fn places() -> Vec<(&'static str, &'static str)> {
+    let guide = include_str!("../../../docs/operating.md");
+    let rows = guide.lines().filter(|line| line.starts_with("| ") && line.contains("**"));
+    let cells = rows.filter_map(|row| row.trim_matches('|').rsplit(" | ").next());
+    let mut places = Vec::new();
+    for part in cells.flat_map(|cell| cell.split("; ")) {
+        let page = part.split('`').nth(1).expect("a page first");
+        let names = part.split("**").skip(1).step_by(2);
+        places.extend(names.map(|name| (page, name)));
+    }
+    places
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_places_that_the_guide_names_are_there() {
+    let planet = busy_peer().await;
+    let node = planet.node(0);
+    let pages = pages::serve(node.handle()).await;
+    let last = chore(node, FAILING).cycles[0].last.as_ref().unwrap().run;
+    let places = places();
+    assert!(places.len() > 15, "{places:?}");
+    for (page, name) in places {
+        // It is there only during a run.
+        if name == "Cancel run" {
+            continue;
+        }
+        let path = page.replace("NAME", PATCHED).replace("/N", &format!("/{last}"));
+        let address = pages.address.to_string();
+        let shown = tokio::task::spawn_blocking({
+            let path = path.clone();
+            move || get(&address, &path)
+        });
+        let shown = shown.await.unwrap();
+        assert!(shown.starts_with("HTTP/1.1 200"), "{path}: {shown}");
+        assert!(shown.contains(&format!(">{name}")), "{path} has no {name}: {shown}");
+    }
     planet.shutdown().await;
 }

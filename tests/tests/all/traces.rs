@@ -13,6 +13,7 @@ use chore_host::planet::Role;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::trace::v1::Span;
+use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use prost::Message;
 use testplanet::{Program, SENDER, Testplanet, eventually, text};
 
@@ -54,7 +55,7 @@ async fn waiting(endpoint: &str) -> Testplanet {
     let lines = format!("[traces]\nendpoint = \"{endpoint}\"\n");
     let planet = Testplanet::start_with(1, 1, |options| {
         options.reconfigure = Some(Box::new(move |role, _, text| {
-            if role == Role::Node {
+            if matches!(role, Role::Node | Role::Satellite) {
                 text.push_str(&lines);
             }
         }));
@@ -111,6 +112,44 @@ async fn a_run_of_the_order_sender_is_traced_with_all_it_calls() {
     let said = attributes(call);
     assert_eq!(said["rpc.method"], "/orders.Orders/Settlement");
     assert_eq!(said["peer"], planet.satellite(0).node_id().to_string());
+    planet.shutdown().await;
+}
+
+/// What the satellite does for a run is in that run's trace, below the call that asked for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_goes_on_at_the_satellite() {
+    let (endpoint, taken) = collector().await;
+    let planet = waiting(&endpoint).await;
+    // Only as a process of its own it sends spans.
+    planet.satellite(0).stop().await.unwrap();
+    let mut satellite = Program::run(planet.satellite(0).home().root());
+    satellite.is_up();
+    let home = planet.node(0).home().root().to_owned();
+    let mut peer = Program::run(&home);
+    peer.is_up();
+    let triggered = Program::command(&home, &["trigger", SENDER, "--wait"]);
+    assert!(triggered.status.success(), "{}", text(&triggered.stderr));
+    eventually("the satellite's span is there", || async {
+        taken.lock().unwrap().iter().any(|span| span.name == "transport.serve")
+    })
+    .await;
+    assert!(peer.terminate().success());
+    assert!(satellite.terminate().success());
+
+    let spans = taken.lock().unwrap().clone();
+    let serve = spans.iter().find(|span| span.name == "transport.serve").unwrap();
+    let call = spans.iter().find(|span| span.span_id == serve.parent_span_id).unwrap();
+    assert_eq!((call.name.as_str(), &call.trace_id), ("transport.call", &serve.trace_id));
+    let kinds = (SpanKind::Client as i32, SpanKind::Server as i32);
+    assert_eq!((call.kind, serve.kind), kinds);
+    let of_run: Vec<&Span> = spans.iter().filter(|span| span.trace_id == serve.trace_id).collect();
+    let named = |name: &str| of_run.iter().find(|span| span.name == name).copied();
+    let run = named("chore.run").expect("the run");
+    let streamed = named("stream unsent orders").expect("what it sends");
+    assert_eq!((&call.parent_span_id, &streamed.parent_span_id), (&run.span_id, &run.span_id));
+    let said = attributes(serve);
+    assert_eq!(said["rpc.method"], "/orders.Orders/Settlement");
+    assert_eq!(said["peer"], planet.node(0).node_id().to_string());
     planet.shutdown().await;
 }
 

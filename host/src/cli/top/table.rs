@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
-use super::show::{elapsed, plain, relative, table};
+use super::show::{elapsed, plain, relative, rough, table};
 use crate::clock::Timestamp;
 use crate::status::{ChoreStatus, CycleStatus, PeerStatus};
 
@@ -131,13 +131,15 @@ impl Row<'_> {
 
     /// The lower, the more somebody should look.
     fn rank(&self) -> (u8, u32) {
-        let Some(cycle) = self.cycle else { return (0, 0) };
+        let Some(cycle) = self.cycle else { return (1, 0) };
         let failures = u32::MAX - cycle.failures;
         match cycle.state.as_str() {
-            _ if cycle.failures > 0 => (1, failures),
-            "running" | "winding-down" => (2, 0),
-            "paused" => (3, 0),
-            _ => (4, 0),
+            // Nobody else will.
+            _ if cycle.overdue.is_some() => (0, 0),
+            _ if cycle.failures > 0 => (2, failures),
+            "running" | "winding-down" => (3, 0),
+            "paused" => (4, 0),
+            _ => (5, 0),
         }
     }
 }
@@ -178,6 +180,10 @@ fn cells(row: &Row<'_>, now: Timestamp) -> Vec<String> {
         Some(since) => format!("{} {}", of.state, elapsed(now.since(since))),
         None => of.state.clone(),
     };
+    let state = match of.overdue {
+        Some(since) => format!("overdue {}, {state}", rough(now.since(since))),
+        None => state,
+    };
     let last = of.last.as_ref().zip(row.ended());
     let last = last.map(|(run, ended)| format!("{} {}", run.outcome.word(), relative(ended, now)));
     let memory = row.memory().map(|bytes| bytesize::ByteSize(bytes).to_string());
@@ -195,18 +201,22 @@ fn cells(row: &Row<'_>, now: Timestamp) -> Vec<String> {
     ]
 }
 
-/// "chore 0.1.0, started 2h ago; chores: 3, not loaded: 1, failing cycles: 2; by name".
+/// "chore 0.1.0, started 2h ago; chores: 3, not loaded: 1, failing cycles: 2, overdue: 1; by name".
 fn summary(status: &PeerStatus, problem: &str, view: View, now: Timestamp) -> String {
     let chores = &status.chores;
     let loaded = chores.iter().filter(|chore| chore.state == "loaded").count();
     let cycles = chores.iter().flat_map(|chore| &chore.cycles);
-    let failing = cycles.filter(|cycle| cycle.failures > 0).count();
+    let failing = cycles.clone().filter(|cycle| cycle.failures > 0).count();
+    let overdue = match cycles.filter(|cycle| cycle.overdue.is_some()).count() {
+        0 => String::new(),
+        count => format!(", overdue: {count}"),
+    };
     let since = relative(status.started, now);
     let order = if view.reversed { ", reversed" } else { "" };
     let problem = [problem, &status.problem].into_iter().find(|text| !text.is_empty());
     let problem = problem.map(|text| format!(" | {}", plain(text))).unwrap_or_default();
     format!(
-        "chore {}, started {since}; chores: {}, not loaded: {}, failing cycles: {failing}; by {}{order}{problem}",
+        "chore {}, started {since}; chores: {}, not loaded: {}, failing cycles: {failing}{overdue}; by {}{order}{problem}",
         plain(&status.version),
         chores.len(),
         chores.len() - loaded,

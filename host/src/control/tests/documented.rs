@@ -204,6 +204,7 @@ fn events(checker: &mut Checker) {
         chore: "sender".into(),
         cycle: "main".into(),
         run: 3,
+        number: 1,
         level: "info".into(),
         line: "hello".into(),
     };

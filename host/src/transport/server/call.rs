@@ -16,10 +16,12 @@ use tokio::time::{Instant, timeout_at};
 use tonic::body::Body;
 use tonic::server::{Grpc, StreamingService};
 use tonic::{Request, Response, Status, Streaming};
+use tracing::{Instrument, Span};
 
 use super::{Handler, Shared};
 use crate::identity::PublicIdentity;
 use crate::limits::METHOD_BYTES_MAX;
+use crate::traces::{TRACEPARENT, set_parent};
 use crate::transport::Outgoing;
 use crate::transport::codec::{Message, Raw, Received};
 use crate::transport::tasks::Tasks;
@@ -79,8 +81,20 @@ fn route(client: &Arc<Client>, request: &http::Request<HttpIncoming>) -> Result<
         return Err(Refusal::Grpc(Status::unimplemented(message)));
     };
     let timeout = of_call(request.headers()).map_err(Refusal::Grpc)?;
+    let span = tracing::debug_span!(
+        "transport.serve",
+        otel.kind = "server",
+        otel.status_code = tracing::field::Empty,
+        otel.status_description = tracing::field::Empty,
+        rpc.system = "grpc",
+        rpc.method = method,
+        peer = %client.peer.id(),
+    );
+    let caller = request.headers().get(TRACEPARENT).and_then(|header| header.to_str().ok());
+    caller.inspect(|caller| set_parent(&span, caller));
     Ok(Call {
         method,
+        span,
         handler: Arc::clone(handler),
         peer: Arc::clone(&client.peer),
         timeout,
@@ -113,6 +127,8 @@ impl Guard {
 
 struct Call {
     method: &'static str,
+    /// From the call to the end of its answers.
+    span: Span,
     handler: Arc<dyn Handler>,
     peer: Arc<PublicIdentity>,
     timeout: Duration,
@@ -128,25 +144,31 @@ impl StreamingService<Vec<u8>> for Call {
         let deadline = Instant::now() + self.timeout;
         let late = exceeded(self.method, self.timeout);
         let (handler, peer) = (Arc::clone(&self.handler), Arc::clone(&self.peer));
-        let (method, guard) = (self.method, self.guard.clone());
+        let (method, guard, span) = (self.method, self.guard.clone(), self.span.clone());
         // Also ends after an error, where tonic's own would read on.
         let requests = Box::pin(Timed::new(request.into_inner(), deadline, late.clone()));
         Box::pin(async move {
             let id = peer.id();
             // Inside, so that a panic before the first await is caught too.
             let call = async { handler.call(peer, requests).await };
-            let call = AssertUnwindSafe(call).catch_unwind();
+            let call = AssertUnwindSafe(call).catch_unwind().instrument(span.clone());
             let answers = match timeout_at(deadline, call).await {
-                Ok(Ok(answers)) => answers?,
-                Ok(Err(panic)) => return Err(panicked(method, panic.as_ref())),
-                Err(_) => return Err(late),
+                Ok(Ok(answers)) => answers,
+                Ok(Err(panic)) => Err(panicked(method, panic.as_ref())),
+                Err(_) => Err(late.clone()),
             };
+            let answers = answers.inspect_err(|status| failed(&span, status))?;
             tracing::trace!(%id, method, "call accepted");
             let answers = Caught { answers: Some(answers), method };
             let answers = Timed::new(answers, deadline, late);
-            Ok(Response::new(Answers { answers, _guard: guard }))
+            Ok(Response::new(Answers { answers, span, _guard: guard }))
         })
     }
+}
+
+fn failed(span: &Span, status: &Status) {
+    span.record("otel.status_code", "ERROR");
+    span.record("otel.status_description", status.message());
 }
 
 /// The client is told no more than that: what a panic says is for our log.
@@ -178,6 +200,7 @@ impl Stream for Caught {
 
 struct Answers {
     answers: Timed<Caught>,
+    span: Span,
     _guard: Guard,
 }
 
@@ -185,6 +208,16 @@ impl Stream for Answers {
     type Item = Result<Message, Status>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.answers.poll_next_unpin(cx).map(|item| item.map(|answer| answer.map(Ok)))
+        let item = {
+            let _inside = self.span.clone().entered();
+            std::task::ready!(self.answers.poll_next_unpin(cx))
+        };
+        match &item {
+            Some(Ok(_)) => {}
+            Some(Err(status)) => failed(&self.span, status),
+            // The connection may keep what has ended for a while.
+            None => self.span = Span::none(),
+        }
+        Poll::Ready(item.map(|answer| answer.map(Ok)))
     }
 }

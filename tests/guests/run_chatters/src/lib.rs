@@ -1,7 +1,7 @@
 //! A run that logs far more than anybody reads, and one line more if debug lines are asked for.
 
-use chore_sdk::log;
 use chore_sdk::prelude::*;
+use chore_sdk::{cycle, log};
 
 /// Chatters.
 #[derive(Settings)]
@@ -9,6 +9,9 @@ struct RunChatters {
     /// Lines of a run.
     #[setting(default = "1500")]
     lines: u64,
+    /// Then it goes on until it is told to wind down.
+    #[setting(default = false)]
+    waits: bool,
 }
 
 #[chore(interval = "1h", timeout = "1m")]
@@ -19,6 +22,9 @@ impl Chore for RunChatters {
         }
         for line in 0..self.lines {
             info!(line, "chattered");
+        }
+        if self.waits {
+            cycle::cancelled().await;
         }
         Ok(())
     }

@@ -62,7 +62,12 @@ fn run(chore: &str, cycle: &str, number: u64, started: Timestamp) -> RunRecord {
         started,
         elapsed: Some(elapsed),
         outcome: Some(outcome(number)),
-        usage: Usage { cpu: elapsed / 3, memory_bytes: (1 << 21) + (number * 7919 % 97) * 4096 },
+        usage: Usage {
+            cpu: elapsed / 3,
+            memory_bytes: (1 << 21) + (number * 7919 % 97) * 4096,
+            host_calls: 3 + number % 7,
+            host_bytes: number * 131 % 10_007,
+        },
         log: vec![format!("INFO sent 12 orders {EVIL}"), format!("WARN slow {EVIL}")],
         log_lines: 40,
         backtrace: Vec::new(),

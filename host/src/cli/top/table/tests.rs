@@ -24,7 +24,11 @@ fn cycle(next: u64, took: u64, failures: u32) -> CycleStatus {
         started: NOW.minus(seconds(100 + took)),
         elapsed: seconds(took),
         outcome,
-        usage: Usage { cpu: seconds(took) / 2, memory_bytes: took * 1024 * 1024 },
+        usage: Usage {
+            cpu: seconds(took) / 2,
+            memory_bytes: took * 1024 * 1024,
+            ..Usage::default()
+        },
     };
     CycleStatus {
         name: "main".into(),
@@ -117,4 +121,27 @@ fn what_does_not_fit_is_cut_and_said() {
     let told =
         frame(&peer(), "it is gone", View { sort: Sort::Name, reversed: false }, (200, 9), NOW);
     assert!(told.lines().next().unwrap().ends_with("| it is gone"), "{told}");
+}
+
+#[test]
+fn what_is_overdue_comes_first_and_is_counted() {
+    let mut peer = peer();
+    let [overdue, hanging] = [0, 3].map(|chore| peer.chores[chore].cycles[0].clone());
+    let since = Some(NOW.minus(seconds(125)));
+    peer.chores[0].cycles = vec![CycleStatus { overdue: since, ..overdue }];
+    let (state, running_since) = ("running".to_owned(), Some(NOW.minus(seconds(300))));
+    peer.chores[3].cycles = vec![CycleStatus { overdue: since, state, running_since, ..hanging }];
+    let frame = frame(&peer, "", View { sort: Sort::State, reversed: false }, (200, 9), NOW);
+    let lines: Vec<&str> = frame.lines().collect();
+    let head = "chore 0.1.0, started 2h ago; chores: 4, not loaded: 1, failing cycles: 1, overdue: 2; by state";
+    assert_eq!(lines[0], head);
+    for (line, chore, shown) in [
+        (2, "a ", "overdue 2m 5s, idle"),
+        (3, "d ", "overdue 2m 5s, running 5m"),
+        (4, "c ", "refused"),
+        (5, "b ", "idle"),
+    ] {
+        assert!(lines[line].starts_with(chore) && lines[line].contains(shown), "{frame}");
+    }
+    assert!(crate::cli::ink::coloured(&frame).contains("\u{1b}[31moverdue\u{1b}[0m 2m 5s, idle"));
 }
