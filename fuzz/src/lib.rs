@@ -12,7 +12,7 @@ mod wire;
 /// A name, and what any bytes are given to.
 pub type Target = (&'static str, fn(&[u8]));
 
-pub const TARGETS: [Target; 8] = [
+pub const TARGETS: [Target; 9] = [
     ("address", text::address),
     ("config", text::config),
     ("control", control::control),
@@ -20,6 +20,7 @@ pub const TARGETS: [Target; 8] = [
     ("descriptor", descriptor::descriptor),
     ("package", wire::package),
     ("plan", plan::plan),
+    ("signature", wire::signature),
     ("wire", wire::wire),
 ];
 

@@ -11,7 +11,7 @@ use chore_host::plan::{self as planned, Files, Found, Kind, Known, Pair, Verdict
 
 /// Names that meet each other, so that rules about two files come into play.
 const NAMES: [&str; 5] = ["a", "A", "b", "order-sender", ".hidden"];
-const EXTENSIONS: [&str; 5] = [".wasm", ".toml", ".WASM", ".part", ""];
+const EXTENSIONS: [&str; 6] = [".wasm", ".toml", ".wasm.minisig", ".WASM", ".part", ""];
 
 #[derive(Arbitrary, Debug)]
 enum Name {
@@ -51,11 +51,15 @@ fn kind(kind: u8, content: u8) -> Kind {
 #[derive(Arbitrary, Debug)]
 struct Story {
     found: Vec<(Name, u8, u8, u32)>,
-    known: Vec<(u8, [Option<(u8, Option<u8>)>; 3], bool, bool)>,
+    known: Vec<(u8, [Option<Bytes>; 4], bool, bool)>,
 }
 
-fn pair((component, manifest): (u8, Option<u8>)) -> Pair {
-    Pair { component: digest(component), manifest: manifest.map(digest) }
+/// Component, config and signature.
+type Bytes = (u8, Option<u8>, Option<u8>);
+
+fn pair((component, manifest, signature): Bytes) -> Pair {
+    let (manifest, signature) = (manifest.map(digest), signature.map(digest));
+    Pair { component: digest(component), manifest, signature }
 }
 
 pub fn plan(bytes: &[u8]) {
@@ -78,11 +82,11 @@ pub fn plan(bytes: &[u8]) {
     let known: BTreeMap<ChoreName, Known> = story
         .known
         .into_iter()
-        .filter_map(|(name, [running, refused, quarantined], unloaded, busy)| {
+        .filter_map(|(name, [running, refused, quarantined, unvouched], unloaded, busy)| {
             let name = ChoreName::new(NAMES[usize::from(name) % NAMES.len()]).ok()?;
-            let (running, refused) = (running.map(pair), refused.map(pair));
-            let quarantined = quarantined.map(pair);
-            Some((name, Known { running, refused, quarantined, unloaded, busy }))
+            let [running, refused, quarantined, unvouched] =
+                [running, refused, quarantined, unvouched].map(|of| of.map(pair));
+            Some((name, Known { running, refused, quarantined, unvouched, unloaded, busy }))
         })
         .collect();
     let verdicts = planned::plan(&found, &known);

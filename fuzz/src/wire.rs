@@ -2,6 +2,7 @@
 
 use chore_host::clock::Timestamp;
 use chore_host::identity::PublicIdentity;
+use chore_host::minisig::{self, Terms, TrustedKey};
 use chore_host::node_id::NodeId;
 use chore_host::package::{self, Digest};
 use chore_host::settlement::check;
@@ -13,6 +14,19 @@ use rustls::pki_types::CertificateDer;
 pub fn package(bytes: &[u8]) {
     if let Ok(package) = package::verify(bytes) {
         assert_eq!(package.digest, Digest::of(bytes));
+    }
+}
+
+/// Somebody's public key; nobody here has the other half.
+const KEY: &str = "RWRxu+kQ1/g43MuFdhcXu+VC0xo5MUGznwNFHxLFUjR9paSluMvez4uX";
+
+/// A signature file. None of them was made for these bytes.
+pub fn signature(bytes: &[u8]) {
+    let Ok(key) = KEY.parse::<TrustedKey>() else { panic!("it is a key") };
+    let terms = Terms { required: true, trusted: &[key] };
+    match minisig::check(b"the fuzzer's component", Some(bytes), terms) {
+        Ok(_) => panic!("a signature that nobody made is taken"),
+        Err(err) => assert!(!err.to_string().contains('\n'), "{err}"),
     }
 }
 

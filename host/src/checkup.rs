@@ -15,11 +15,12 @@ use crate::descriptor::{self, Descriptor, SettingKind, SettingSpec};
 use crate::error::chain;
 use crate::grant::{self, Capability, Grants, Weighed};
 use crate::manifest::{Manifest, Resolved};
+use crate::minisig;
 use crate::name::ChoreName;
 use crate::package;
 use crate::registry::describe;
 use crate::runtime::Runtime;
-use crate::status::{self, LimitInForce};
+use crate::status::{self, LimitInForce, SignatureStatus};
 use crate::units::format_duration;
 
 /// A component, and what a peer has around it.
@@ -29,6 +30,8 @@ pub struct Subject {
     pub component: Arc<[u8]>,
     /// Its `NAME.toml`, and what errors call that.
     pub config: Option<(String, Vec<u8>)>,
+    /// Its `NAME.wasm.minisig`.
+    pub signature: Option<Arc<[u8]>>,
     pub around: Around,
 }
 
@@ -55,6 +58,8 @@ pub struct Report {
     pub about: String,
     pub bytes: usize,
     pub digest: String,
+    /// Who vouches for it; `None` if the peer trusts no key and so asks nobody.
+    pub signature: Option<SignatureStatus>,
     /// Version of the contract between host and chores.
     pub contract: String,
     /// Which of the contract's worlds: "chore" or, without async functions, "chore-sync".
@@ -130,6 +135,8 @@ pub enum LiesIn {
     Config,
     /// The operator, in the peer's `chore.toml`.
     Peer,
+    /// Whoever signs it, or the operator, who trusts keys in `chore.toml`.
+    Signature,
 }
 
 impl Report {
@@ -152,11 +159,15 @@ impl Report {
 /// Looks at everything. `runtime` compiles the component, as a peer would, and asks it what it says
 /// of itself; nothing else of it is called.
 pub async fn examine(runtime: &Runtime, subject: Subject) -> Report {
-    let Subject { stem, component, config, around } = subject;
+    let Subject { stem, component, config, signature, around } = subject;
     let mut report = Report { name: stem.clone(), bytes: component.len(), ..Report::default() };
     report.loads = true;
     let name = name(&stem, &mut report);
     let manifest = manifest(config, &mut report);
+    match minisig::check(&component, signature.as_deref(), around.defaults.signatures()) {
+        Ok(signature) => report.signature = signature,
+        Err(err) => report.add(LiesIn::Signature, chain(&err)),
+    }
     let package = match package::verify(&component) {
         Ok(package) => package,
         Err(err) => {

@@ -26,6 +26,7 @@ mod repair;
 mod run;
 mod setup;
 mod show;
+mod sign;
 mod token;
 mod top;
 
@@ -223,7 +224,7 @@ enum Command {
     /// component is not built, or not sound; what only its config lacks is said. What compiles it is
     /// installed if it is missing: for Rust the target for components, for Python what
     /// pyproject.toml depends on, in target/python.
-    Build(build::Asked),
+    Build(build::Building),
     /// Build a chore whenever its source changes, and have it take over in a running peer
     ///
     /// The peer is one of its own, in a temporary home, with everything granted that the chore's
@@ -233,9 +234,19 @@ enum Command {
     /// Say what a component is, and whether a peer would load it as it is
     ///
     /// With --home, the peer of that home, with its chore.toml and chores/NAME.toml; otherwise one
-    /// that has everything, with the NAME.toml beside the file if there is one. Fails if it would
+    /// that has everything, with the NAME.toml beside the file if there is one. If that peer trusts
+    /// keys, the signature beside the file is verified. Fails if it would
     /// not be loaded, and says everything that stands against it.
     Check(check::Asked),
+    /// Sign components, so that peers which trust the key take them
+    ///
+    /// Sign again after each change: a signature is of the very bytes.
+    Sign(sign::Asked),
+    /// Make and show keys that sign components
+    Keys {
+        #[command(subcommand)]
+        what: sign::Keys,
+    },
     /// Run satellites, a storage node and an uplink on this machine, and settle orders
     Demo(demo::Asked),
     /// Print what a shell reads to complete commands
@@ -405,6 +416,8 @@ enum Error {
     #[error(transparent)]
     Check(#[from] check::Error),
     #[error(transparent)]
+    Sign(#[from] sign::Error),
+    #[error(transparent)]
     New(#[from] new::Error),
     #[error(transparent)]
     Dev(#[from] dev::Error),
@@ -475,6 +488,8 @@ async fn dispatch(cli: Cli) -> Result<u8, Error> {
         Command::Dev(asked) => dev::dev(&out, asked, peer(cli.home, cli.home_is_typed)).await,
         Command::Build(asked) => build::build(&out, asked, peer(cli.home, cli.home_is_typed)).await,
         Command::Check(asked) => check::check(&out, asked, peer(cli.home, cli.home_is_typed)).await,
+        Command::Sign(asked) => sign::sign(&out, asked),
+        Command::Keys { what } => sign::keys(&out, what),
         command => with_home(&out, home(cli.home)?, command).await,
     }
 }

@@ -29,6 +29,7 @@ use crate::limits::{
     FAILURES_UNTIL_GIVEN_UP, FOLDER_SCAN_EVERY, LEDGER_KEEP, LEDGER_KEEP_ROWS, Limit,
     PROBATION_RUNS, SETTLED_KEPT, SHUTDOWN_BUDGET,
 };
+use crate::minisig::{self, TrustedKey};
 use crate::node_id::NodeUrl;
 use crate::units;
 
@@ -145,6 +146,10 @@ pub struct Chores {
     pub scan_interval: Duration,
     /// Zero: a new version is good at once.
     pub probation_runs: u32,
+    /// What is not signed is refused; then there are trusted keys.
+    pub require_signed: bool,
+    /// Whose signatures are taken; each id once. With none, no signature is looked at.
+    pub trusted_keys: Vec<TrustedKey>,
     /// Of a chore whose own file says nothing. What is above the ceiling is cut down to it.
     pub limits: Limits,
     /// The most that a chore's own file may say.
@@ -162,10 +167,19 @@ impl Default for Chores {
             shutdown_budget: SHUTDOWN_BUDGET,
             scan_interval: FOLDER_SCAN_EVERY,
             probation_runs: PROBATION_RUNS,
+            require_signed: false,
+            trusted_keys: Vec::new(),
             limits: Limits::default(),
             ceiling: Ceiling::default(),
             failure: Failure::default(),
         }
+    }
+}
+
+impl Chores {
+    /// What this peer asks of signatures.
+    pub fn signatures(&self) -> minisig::Terms<'_> {
+        minisig::Terms { required: self.require_signed, trusted: &self.trusted_keys }
     }
 }
 
@@ -354,10 +368,18 @@ impl Config {
             return Err(document.error_at(&["chores", "directory"], problem));
         }
         self.chores.check_ceiling(document)?;
-        once(document, ["nodes", "known"], &self.nodes.known)?;
+        if self.chores.require_signed && self.chores.trusted_keys.is_empty() {
+            let needs = "`trusted-keys` beside `require-signed`, or every chore is refused: write \
+                         trusted-keys = [\"RW...\"] with what `chore keys show` prints";
+            let problem = Problem::Needs { section: "chores", needs };
+            return Err(document.error_at(&["chores", "require-signed"], problem));
+        }
+        let id = |url: &NodeUrl| url.id;
+        once(document, ["nodes", "known"], &self.nodes.known, id)?;
         let intake = self.intake.as_ref();
         let satellites = intake.map(|intake| &intake.satellites[..]).unwrap_or_default();
-        once(document, ["intake", "satellites"], satellites)
+        once(document, ["intake", "satellites"], satellites, id)?;
+        once(document, ["chores", "trusted-keys"], &self.chores.trusted_keys, TrustedKey::id)
     }
 }
 
@@ -382,13 +404,19 @@ impl Chores {
     }
 }
 
-/// Two addresses of one node would leave it to chance which is dialled.
-fn once(document: &Document<'_>, path: [&str; 2], urls: &[NodeUrl]) -> Result<(), Error> {
+/// Two addresses of one node would leave it to chance which is dialled, two keys of one id which is
+/// asked.
+fn once<T, Id: ToString>(
+    document: &Document<'_>,
+    path: [&str; 2],
+    items: &[T],
+    id: impl Fn(&T) -> Id,
+) -> Result<(), Error> {
     let mut seen = BTreeSet::new();
-    match urls.iter().find(|url| !seen.insert(url.id)) {
+    match items.iter().map(id).find(|id| !seen.insert(id.to_string())) {
         None => Ok(()),
-        Some(url) => {
-            let (key, id) = (path.join("."), url.id.to_string());
+        Some(id) => {
+            let (key, id) = (path.join("."), id.to_string());
             Err(document.error_at(&path, Problem::Twice { key, id }))
         }
     }

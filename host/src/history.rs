@@ -17,7 +17,7 @@ use crate::clock::Timestamp;
 use crate::package::Digest;
 use crate::status::Outcome;
 
-/// A component and the config file that it runs with.
+/// A component and the config file that it runs with, and who vouches for the component.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Version {
     pub component: Digest,
@@ -27,6 +27,9 @@ pub struct Version {
     pub version: String,
     /// Because the file in the chores directory is another by the time that this is gone back to.
     pub manifest_text: Option<String>,
+    /// The same for who vouches for it: it is verified again by the keys that are trusted then.
+    #[serde(default)]
+    pub signature_text: Option<String>,
 }
 
 impl Version {

@@ -11,7 +11,7 @@
 //! floor 3  runtime
 //! floor 2  bindings capability
 //! floor 1  identity signing order_stream transport kademlia database orders sql memory trust settlement intake uplink meters components ledger logs news supervisor traces
-//! floor 0  error contract cycle plan package grant manifest config descriptor status limits name units clock node_id history record why watch log_gate tidy
+//! floor 0  error contract cycle plan package minisig grant manifest config descriptor status limits name units clock node_id history record why watch log_gate tidy
 //! ```
 
 pub mod bindings;
@@ -41,6 +41,7 @@ pub mod logs;
 pub mod manifest;
 pub mod memory;
 pub mod meters;
+pub mod minisig;
 pub mod name;
 pub mod news;
 pub mod node_id;

@@ -11,6 +11,9 @@ pub use sql::*;
 
 use std::time::Duration;
 
+mod signed;
+pub use signed::*;
+
 // Sizes.
 
 /// One mebibyte, in bytes.

@@ -11,7 +11,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 
-use crate::limits::{COMPONENT_BYTES_MAX, CONFIG_BYTES_MAX};
+use crate::limits::{COMPONENT_BYTES_MAX, CONFIG_BYTES_MAX, MINISIG_BYTES_MAX};
 use crate::name::{self, ChoreName, quote};
 use crate::package::Digest;
 use crate::units::format_size;
@@ -48,6 +48,15 @@ pub struct Pair {
     pub component: Digest,
     /// When `None`, there is no config file.
     pub manifest: Option<Digest>,
+    /// When `None`, there is no signature, or the peer asks for none.
+    pub signature: Option<Digest>,
+}
+
+impl Pair {
+    /// The same runs, whoever vouches for it.
+    fn runs_as(&self, other: &Pair) -> bool {
+        self.component == other.component && self.manifest == other.manifest
+    }
 }
 
 /// What is known of one name.
@@ -56,8 +65,10 @@ pub struct Known {
     pub running: Option<Pair>,
     /// Tried before, and refused: not tried again until other bytes are there.
     pub refused: Option<Pair>,
-    /// Its runs failed: not tried again either, whatever was there meanwhile.
+    /// Its runs failed: not tried again either, whatever was there meanwhile, and whoever signs it.
     pub quarantined: Option<Pair>,
+    /// Tried a moment ago, and not signed: what fits may be on its way.
+    pub unvouched: Option<Pair>,
     /// By the operator, until the operator loads it.
     pub unloaded: bool,
     /// A change is under way.
@@ -69,6 +80,7 @@ pub struct Known {
 pub struct Files {
     pub component: OsString,
     pub manifest: Option<OsString>,
+    pub signature: Option<OsString>,
     pub pair: Pair,
 }
 
@@ -79,7 +91,7 @@ pub enum Verdict {
     Load { name: ChoreName, files: Files },
     /// Another component runs.
     Replace { name: ChoreName, files: Files },
-    /// The same component runs, with another config file or another absence of one.
+    /// The same component runs, with another config file or signature, or another absence of one.
     Reconfigure { name: ChoreName, files: Files },
     /// It runs, and its component file is gone.
     Unload { name: ChoreName },
@@ -89,7 +101,7 @@ pub enum Verdict {
     /// Not to be loaded; what runs under this name goes on. `name` is `None` when the file's name is
     /// no chore's.
     Refuse { file: OsString, name: Option<ChoreName>, reason: Reason },
-    /// A config file without a component: nothing to do, but worth a word.
+    /// A config file or signature without a component: nothing to do, but worth a word.
     Note { file: OsString, reason: Reason },
 }
 
@@ -100,7 +112,7 @@ pub enum Reason {
     Name(#[from] name::Error),
     #[error("its name is not UTF-8: use a-z, 0-9 and \"-\"")]
     NotText,
-    #[error("its name ends with {0}: use \".wasm\" and \".toml\"")]
+    #[error("its name ends with {0}: use \".wasm\", \".toml\" and \".wasm.minisig\"")]
     Extension(String),
     #[error("several files are one chore on some systems: {0}; keep one of them")]
     OneName(String),
@@ -120,13 +132,15 @@ pub enum Reason {
 enum Part {
     Component,
     Manifest,
+    Signature,
 }
 
 impl Part {
-    fn extension(self) -> &'static str {
+    fn ending(self) -> &'static str {
         match self {
-            Part::Component => "wasm",
-            Part::Manifest => "toml",
+            Part::Component => ".wasm",
+            Part::Manifest => ".toml",
+            Part::Signature => ".wasm.minisig",
         }
     }
 
@@ -134,14 +148,20 @@ impl Part {
         match self {
             Part::Component => COMPONENT_BYTES_MAX,
             Part::Manifest => CONFIG_BYTES_MAX,
+            Part::Signature => MINISIG_BYTES_MAX,
         }
     }
 }
 
-/// Worth reading: a component or a config file by its name. Hidden files, and those that end with
-/// neither `.wasm` nor `.toml` in any case, belong to somebody else.
+/// Worth reading: a component, a config file or a signature by its name. Hidden files, and those that
+/// end with none of `.wasm`, `.toml` and `.wasm.minisig` in any case, belong to somebody else.
 pub fn is_ours(file_name: &OsStr) -> bool {
     split(file_name).is_some()
+}
+
+/// Who vouches for a component stands in it, by its name.
+pub fn is_signature(file_name: &OsStr) -> bool {
+    matches!(split(file_name), Some((_, Part::Signature)))
 }
 
 /// How many bytes such a file may have; 0 for one that is not ours.
@@ -163,6 +183,7 @@ pub fn plan(found: &[Found], known: &BTreeMap<ChoreName, Known>) -> Vec<Verdict>
         match part {
             Part::Component => chore.components.push(file),
             Part::Manifest => chore.manifests.push(file),
+            Part::Signature => chore.signatures.push(file),
         }
     }
     for (name, known) in known {
@@ -171,18 +192,18 @@ pub fn plan(found: &[Found], known: &BTreeMap<ChoreName, Known>) -> Vec<Verdict>
     chores.into_values().flat_map(Chore::decide).collect()
 }
 
-/// Its name without the extension, if it is a component or a config file.
+/// Its name without the ending, if it is a component, a config file or a signature.
 fn split(file_name: &OsStr) -> Option<(String, Part)> {
-    // What is not UTF-8 still has its extension.
+    // What is not UTF-8 still has its ending.
     let text = file_name.to_string_lossy();
-    let (stem, extension) = text.rsplit_once('.')?;
     if text.starts_with('.') {
         return None;
     }
-    let part = [Part::Component, Part::Manifest]
-        .into_iter()
-        .find(|part| extension.eq_ignore_ascii_case(part.extension()))?;
-    Some((stem.to_owned(), part))
+    let stem_of = |part: Part| {
+        let (stem, ending) = text.split_at_checked(text.len().checked_sub(part.ending().len())?)?;
+        ending.eq_ignore_ascii_case(part.ending()).then(|| (stem.to_owned(), part))
+    };
+    [Part::Component, Part::Manifest, Part::Signature].into_iter().find_map(stem_of)
 }
 
 /// All there is about one name in lower case.
@@ -190,6 +211,7 @@ fn split(file_name: &OsStr) -> Option<(String, Part)> {
 struct Chore<'a> {
     components: Vec<&'a Found>,
     manifests: Vec<&'a Found>,
+    signatures: Vec<&'a Found>,
     known: Option<(&'a ChoreName, &'a Known)>,
 }
 
@@ -200,11 +222,11 @@ impl Chore<'_> {
         {
             return vec![Verdict::Keep { name: name.clone(), pair: None }];
         }
-        for files in [&mut self.components, &mut self.manifests] {
+        for files in [&mut self.components, &mut self.manifests, &mut self.signatures] {
             present(files);
         }
         let Some(component) = self.components.first() else { return self.absent() };
-        for several in [&self.components, &self.manifests] {
+        for several in [&self.components, &self.manifests, &self.signatures] {
             if several.len() > 1 {
                 let names: Vec<String> = several.iter().map(|found| shown(found)).collect();
                 let reason = Reason::OneName(names.join(", "));
@@ -212,8 +234,7 @@ impl Chore<'_> {
                 return self.components.iter().map(refuse).collect();
             }
         }
-        let manifest = self.manifests.first().copied();
-        vec![self.one(component, manifest).unwrap_or_else(|reason| refuse(component, reason))]
+        vec![self.one(component).unwrap_or_else(|reason| refuse(component, reason))]
     }
 
     /// There is no component file.
@@ -226,37 +247,47 @@ impl Chore<'_> {
                 false => Verdict::Unload { name },
             });
         }
-        let settled = self.manifests.iter().filter(|found| !found.kind.is_settling());
+        let others = self.manifests.iter().chain(&self.signatures);
+        let settled = others.filter(|found| !found.kind.is_settling());
         verdicts.extend(settled.map(|found| {
-            let component = std::path::Path::new(&found.file_name).with_extension("wasm");
-            let reason = Reason::NoComponent(quote(&component.to_string_lossy()));
+            let stem = split(&found.file_name).map(|(stem, _)| stem).unwrap_or_default();
+            let reason = Reason::NoComponent(quote(&format!("{stem}.wasm")));
             Verdict::Note { file: found.file_name.clone(), reason }
         }));
         verdicts
     }
 
-    fn one(&self, component: &Found, manifest: Option<&Found>) -> Result<Verdict, Reason> {
+    fn one(&self, component: &Found) -> Result<Verdict, Reason> {
         let name = chore_name(component, Part::Component)?;
-        let Known { running, refused, quarantined, unloaded, .. } =
+        let Known { running, refused, quarantined, unvouched, unloaded, .. } =
             self.known.map(|(_, known)| known.clone()).unwrap_or_default();
-        let settling =
-            component.kind.is_settling() || manifest.is_some_and(|found| found.kind.is_settling());
-        if settling || unloaded {
+        let (manifest, signature) = (self.manifests.first(), self.signatures.first());
+        let mut files =
+            std::iter::once(component).chain(manifest.copied()).chain(signature.copied());
+        if files.any(|found| found.kind.is_settling()) || unloaded {
             return Ok(Verdict::Keep { name, pair: None });
         }
-        if let Some(manifest) = manifest {
-            chore_name(manifest, Part::Manifest)?;
-        }
+        let part = |found: Option<&&Found>, part: Part| {
+            let Some(found) = found else { return Ok(None) };
+            chore_name(found, part)?;
+            digest(found, part).map(Some)
+        };
         let pair = Pair {
             component: digest(component, Part::Component)?,
-            manifest: manifest.map(|found| digest(found, Part::Manifest)).transpose()?,
+            manifest: part(manifest, Part::Manifest)?,
+            signature: part(signature, Part::Signature)?,
         };
-        if [running, refused, quarantined].contains(&Some(pair)) {
+        if unvouched == Some(pair) {
+            return Ok(Verdict::Keep { name, pair: None });
+        }
+        let failed = quarantined.is_some_and(|quarantined| quarantined.runs_as(&pair));
+        if failed || [running, refused].contains(&Some(pair)) {
             return Ok(Verdict::Keep { name, pair: Some(pair) });
         }
         let files = Files {
             component: component.file_name.clone(),
             manifest: manifest.map(|found| found.file_name.clone()),
+            signature: signature.map(|found| found.file_name.clone()),
             pair,
         };
         Ok(match running {
@@ -291,17 +322,19 @@ fn shown(found: &Found) -> String {
 }
 
 fn refuse(found: &Found, reason: Reason) -> Verdict {
-    let name = found.file_name.to_str().and_then(|text| text.rsplit_once('.'));
-    let name = name.and_then(|(stem, _)| ChoreName::new(stem).ok());
+    let name = found.file_name.to_str().and_then(|_| split(&found.file_name));
+    let name = name.and_then(|(stem, _)| ChoreName::new(&stem).ok());
     Verdict::Refuse { file: found.file_name.clone(), name, reason }
 }
 
 fn chore_name(found: &Found, part: Part) -> Result<ChoreName, Reason> {
     let text = found.file_name.to_str().ok_or(Reason::NotText)?;
-    let (stem, extension) = text.rsplit_once('.').unwrap_or((text, ""));
+    // It was found by its ending, in any case.
+    let at = text.len().saturating_sub(part.ending().len());
+    let (stem, ending) = text.split_at_checked(at).unwrap_or((text, ""));
     let name = ChoreName::new(stem)?;
-    if extension != part.extension() {
-        return Err(Reason::Extension(quote(extension)));
+    if ending != part.ending() {
+        return Err(Reason::Extension(quote(ending.trim_start_matches('.'))));
     }
     Ok(name)
 }

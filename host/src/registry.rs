@@ -11,6 +11,7 @@ pub(crate) mod describe;
 mod detail;
 mod entry;
 mod keeper;
+mod origin;
 mod prepare;
 mod record;
 

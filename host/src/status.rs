@@ -193,6 +193,21 @@ pub struct ChoreStatus {
     pub cycles: Vec<CycleStatus>,
     /// A newer file, or config, that was refused while this version runs.
     pub refused: Option<RefusedFile>,
+    /// Who vouches for what runs. `None` if nothing runs, or the peer trusts no key and so asks
+    /// nobody.
+    #[serde(default)]
+    pub signature: Option<SignatureStatus>,
+}
+
+/// Who vouches for a component.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignatureStatus {
+    /// By a key that the peer trusts.
+    pub signed: bool,
+    /// Id of that key; empty if it is not signed.
+    pub key: String,
+    /// The trusted comment, which is signed too.
+    pub comment: String,
 }
 
 impl ChoreStatus {

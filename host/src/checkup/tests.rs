@@ -75,8 +75,13 @@ async fn what_is_no_component_gets_the_line_that_a_peer_says() {
     ];
     for (component, expected) in table {
         let (stem, config) = ("hello".to_owned(), None);
-        let subject =
-            Subject { stem, component: component.into(), config, around: Around::everything() };
+        let subject = Subject {
+            stem,
+            component: component.into(),
+            config,
+            signature: None,
+            around: Around::everything(),
+        };
         let report = examine(&runtime, subject).await;
         check(&report, &[(LiesIn::Component, expected)], expected);
         assert!(!report.loads && !report.is_sound());
@@ -85,8 +90,13 @@ async fn what_is_no_component_gets_the_line_that_a_peer_says() {
     // The config is looked at all the same.
     let config = Some(("hello.toml".to_owned(), b"\n[cycle.main]\n".to_vec()));
     let component = b"some text"[..].into();
-    let subject =
-        Subject { stem: "My_Hello".into(), component, config, around: Around::everything() };
+    let subject = Subject {
+        stem: "My_Hello".into(),
+        component,
+        config,
+        signature: None,
+        around: Around::everything(),
+    };
     let report = examine(&runtime, subject).await;
     let expected = [
         (LiesIn::Component, "its file's name: chore name \"My_Hello\" has 'M'"),

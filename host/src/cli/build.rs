@@ -12,12 +12,25 @@ use super::child;
 use super::language::{Compiled, Language};
 use super::output::Out;
 use super::progress::Progress;
+use super::sign::{self, Signer};
 
 #[derive(Args)]
 pub(super) struct Asked {
     /// Folder of the chore
     #[arg(default_value = ".")]
     pub path: PathBuf,
+}
+
+#[derive(Args)]
+pub(super) struct Building {
+    #[command(flatten)]
+    source: Asked,
+    /// Sign the component, with the key of `chore keys` or the one that --key names
+    #[arg(long)]
+    sign: bool,
+    /// The secret key
+    #[arg(long, value_name = "PATH", requires = "sign")]
+    key: Option<PathBuf>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -32,9 +45,15 @@ pub(super) enum Error {
 }
 
 /// Exit codes: 0 built, whatever its config lacks; 1 if there is no component that is sound.
-pub(super) async fn build(out: &Out, asked: Asked, peer: Peer) -> Result<u8, CliError> {
-    match built(out, &asked.path).await {
-        Ok(file) => report(out, &file, peer).await,
+pub(super) async fn build(out: &Out, asked: Building, peer: Peer) -> Result<u8, CliError> {
+    let Building { source, sign, key } = asked;
+    // Before it takes its time: is there a key, and a password?
+    let signer = sign.then(|| Signer::open(key)).transpose()?;
+    match built(out, &source.path).await {
+        Ok(file) => {
+            signer.map(|signer| signer.sign(&file, None)).transpose()?;
+            report(out, &file, peer).await
+        }
         // The compiler has said why.
         Err(CliError::Child(child::Error::Failed { .. })) => Ok(1),
         Err(err) => Err(err),
@@ -52,6 +71,11 @@ pub(super) async fn built(out: &Out, path: &Path) -> Result<PathBuf, CliError> {
     };
     fs::create_dir_all(&folder).map_err(failed("create directory", &folder))?;
     let file = folder.join(format!("{name}.wasm"));
+    let signature = sign::signature_file(&file);
+    if signature.exists() {
+        // It is of what was built before.
+        fs::remove_file(&signature).map_err(failed("remove", &signature))?;
+    }
     replace(&component, &file).map_err(failed("write", &file))?;
     let (config, beside) = (source.join(format!("{name}.toml")), file.with_extension("toml"));
     match config.is_file() {

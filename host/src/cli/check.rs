@@ -13,12 +13,12 @@ use clap::Args;
 use super::Error as CliError;
 use super::output::Out;
 use super::progress::Progress;
-use super::{run, show};
+use super::{run, show, sign};
 use crate::checkup::{self, Around, Given, LiesIn, Need, Report, Setting, Subject};
 use crate::config::Config;
 use crate::error::chain;
 use crate::grant;
-use crate::limits::{COMPONENT_BYTES_MAX, CONFIG_BYTES_MAX};
+use crate::limits::{COMPONENT_BYTES_MAX, CONFIG_BYTES_MAX, MINISIG_BYTES_MAX};
 use crate::package;
 use crate::peer::Home;
 use crate::runtime::Runtime;
@@ -84,8 +84,15 @@ pub(super) async fn examine(file: &Path, peer: Peer) -> Result<Report, CliError>
         Ok(true) => Some((origin, read(&config, CONFIG_BYTES_MAX)?.to_vec())),
         _ => None,
     };
+    let signature = match sign::signature_file(file) {
+        // One byte more than is taken here too.
+        path if path.try_exists().is_ok_and(|exists| exists) => {
+            Some(read(&path, MINISIG_BYTES_MAX)?)
+        }
+        _ => None,
+    };
     let runtime = Runtime::new()?;
-    let subject = Subject { stem, component, config, around };
+    let subject = Subject { stem, component, config, signature, around };
     let mut report = checkup::examine(&runtime, subject).await;
     if file.extension().is_none_or(|extension| extension != "wasm") {
         let message = format!("its file's name: a peer loads {}.wasm only", report.name);
@@ -108,7 +115,7 @@ fn peer_config(home: &Home) -> Result<Result<Config, String>, CliError> {
 }
 
 /// The bytes of a regular file, which is at most as large as is loaded.
-fn read(path: &Path, bytes_max: u64) -> Result<Arc<[u8]>, Error> {
+pub(super) fn read(path: &Path, bytes_max: u64) -> Result<Arc<[u8]>, Error> {
     let failed = |source| Error::Read { path: path.into(), source };
     // Not waiting, because a FIFO would wait for somebody who writes to it.
     let open = fs::File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path);
@@ -149,6 +156,7 @@ pub(super) fn text(report: &Report) -> String {
     add("size", size(report.bytes));
     add("digest", report.digest.clone());
     add("contract", format!("{} {}", report.world, report.contract).trim().to_owned());
+    add("signature", report.signature.as_ref().map(show::signature).unwrap_or_default());
     for cycle in &report.cycles {
         let when = format!("{}: every {}, timeout {}", cycle.name, cycle.interval, cycle.timeout);
         add("cycle", with_help(when, &cycle.help));

@@ -95,6 +95,7 @@ async fn look(home: &Home, status: &Status) -> Result<Vec<Finding>, Error> {
         };
         needed = config.chores.limits.memory.saturating_mul(all as u64);
         findings.push(chores(home, config, all, &wrong));
+        findings.push(verdicts::signatures(&config.chores));
     }
     findings.push(verdicts::files(probes::files_max()));
     findings.push(verdicts::memory(probes::memory_available(), needed));

@@ -165,6 +165,20 @@ const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
         ],
     ),
     (
+        "sign",
+        &[
+            ("chore sign target/chore/hello.wasm", "to target/chore/hello.wasm.minisig"),
+            ("chore sign a.wasm b.wasm --key ~/keys/team.key --comment \"release 7\"", "both"),
+        ],
+    ),
+    (
+        "keys",
+        &[
+            ("chore keys new", "make one, with a password"),
+            ("chore keys show", "and what to write so that a peer trusts it"),
+        ],
+    ),
+    (
         "demo",
         &[
             ("chore demo", "until Ctrl-C"),

@@ -115,7 +115,7 @@ async fn until_the_end(peer: &Peer, stop: &mut Stop) -> Result<(), Error> {
 
 /// Its memory has the node's key and the settings of chores, which belong in no core file, nor to
 /// another process of the same user. Whoever looks for a crash of the peer can have it otherwise.
-fn keep_memory_private() -> Result<(), Error> {
+pub(super) fn keep_memory_private() -> Result<(), Error> {
     #[cfg(target_os = "linux")]
     if std::env::var_os(CORE_FILES).is_none_or(|wish| wish != "1") {
         use rustix::process::{DumpableBehavior, set_dumpable_behavior};

@@ -6,7 +6,7 @@ use crate::clock::Timestamp;
 use crate::grant::Capability;
 use crate::status::{
     ChoreDetail, ChoreStatus, CycleStatus, LastRun, LimitInForce, LimitsInForce, RefusedFile,
-    Setting, VersionStatus,
+    Setting, SignatureStatus, VersionStatus,
 };
 
 /// How much of a digest tells two builds of a chore apart at a glance, in characters.
@@ -151,6 +151,18 @@ fn refusal(refused: &RefusedFile) -> String {
     format!("{}{version} {why}: {}", plain(&refused.file), plain(&refused.reason))
 }
 
+/// "by key DC38F8D710E9BB71: timestamp:1795643589, file:a.wasm, hashed", or "none".
+pub(super) fn signature(of: &SignatureStatus) -> String {
+    match of {
+        SignatureStatus { signed: false, .. } => "none".to_owned(),
+        SignatureStatus { key, comment, .. } if comment.is_empty() => format!("by key {key}"),
+        SignatureStatus { key, comment, .. } => {
+            // minisign puts tabs between the parts of its own.
+            format!("by key {key}: {}", plain(&comment.replace('\t', ", ")))
+        }
+    }
+}
+
 fn or_nothing(cell: String) -> String {
     if cell.is_empty() { NOTHING.to_owned() } else { cell }
 }
@@ -228,6 +240,7 @@ pub(super) fn chore(chore: &ChoreStatus, now: Timestamp) -> String {
         add("watched", format!("new, {}", watched(chore.watched_runs_left)));
     }
     add("grants", chore.grants.join(", "));
+    add("signature", chore.signature.as_ref().map(signature).unwrap_or_default());
     add("refused", chore.refused.as_ref().map(refusal).unwrap_or_default());
     for cycle in &chore.cycles {
         lines.push(format!("\ncycle {} is {}", plain(&cycle.name), cycle.state));

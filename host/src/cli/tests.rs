@@ -10,6 +10,7 @@ use crate::clock::Timestamp;
 use crate::record::Usage;
 use crate::status::{
     Build, Change, ChangeKind, ChoreStatus, CycleStatus, LastRun, Outcome, Phase, RefusedFile,
+    SignatureStatus,
 };
 
 const NOW: Timestamp = Timestamp::from_nanos(1_700_000_000_000_000_000);
@@ -205,6 +206,11 @@ fn sample() -> Vec<ChoreStatus> {
             reason: "its open failed: no\x07".into(),
             quarantined: false,
         }),
+        signature: Some(SignatureStatus {
+            signed: true,
+            key: "DC38F8D710E9BB71".into(),
+            comment: "timestamp:1\tfile:a\x07".into(),
+        }),
     };
     let refused = ChoreStatus {
         name: "bad".into(),
@@ -218,6 +224,7 @@ fn sample() -> Vec<ChoreStatus> {
         grants: vec![],
         cycles: vec![],
         refused: None,
+        signature: None,
     };
     vec![loaded, refused]
 }
@@ -246,6 +253,7 @@ sender is loaded
   generation 3
   watched    new, the next 2 runs are watched
   grants     log, orders:settle, transport:a, transport:b
+  signature  by key DC38F8D710E9BB71: timestamp:1, file:a\\u{7}
   refused    sender.wasm (1.1.0, fedcba987654) is refused: its open failed: no\\u{7}
 
 cycle main is idle

@@ -14,6 +14,7 @@ use toml::de::{DeTable, DeValue};
 use crate::cycle::Interval;
 use crate::grant::Grant;
 use crate::limits::CONFIG_BYTES_MAX;
+use crate::minisig::TrustedKey;
 use crate::name::{cut, did_you_mean, nearest, quote};
 use crate::node_id::{self, NodeUrl};
 use crate::units;
@@ -80,6 +81,8 @@ pub enum Kind {
     Nodes,
     /// A list of capabilities.
     Grants,
+    /// A list of public keys.
+    PublicKeys,
     /// Text, number or boolean: a setting, whose kind only its chore knows.
     Scalar,
 }
@@ -108,6 +111,7 @@ impl fmt::Display for Kind {
             Kind::Address => f.write_str("a host and a port"),
             Kind::Nodes => f.write_str("a list of nodes, each as \"ID@host:port\""),
             Kind::Grants => f.write_str("a list of names"),
+            Kind::PublicKeys => f.write_str("a list of public keys of minisign, each as \"RW...\""),
             Kind::Scalar => f.write_str("a text, a number, true or false"),
         }
     }
@@ -451,6 +455,7 @@ impl Kind {
         match self {
             Kind::Nodes => Some(is::<NodeUrl>),
             Kind::Grants => Some(is::<Grant>),
+            Kind::PublicKeys => Some(is::<TrustedKey>),
             _ => None,
         }
     }
@@ -517,7 +522,7 @@ fn check(kind: &Kind, value: &DeValue<'_>) -> Result<(), String> {
             node_id::check_address(text).map_err(|err| err.to_string())
         }
         // The items of a list have been checked.
-        Kind::Nodes | Kind::Grants => Err(match text {
+        Kind::Nodes | Kind::Grants | Kind::PublicKeys => Err(match text {
             Some(_) => "write [\"...\"]".to_owned(),
             None => String::new(),
         }),

@@ -167,6 +167,20 @@ pub const SECTIONS: &[Section] = &[
                 help: "First runs of a new version that are watched: if one fails where the last \
                        good version's did not, the peer goes back to that. 0: none.",
             },
+            Key {
+                name: "require-signed",
+                kind: Kind::Switch,
+                otherwise: Otherwise::Is("false"),
+                help: "Refuse every chore that is not signed by one of the `trusted-keys`: beside \
+                       NAME.wasm there must be NAME.wasm.minisig, from `chore sign` or minisign.",
+            },
+            Key {
+                name: "trusted-keys",
+                kind: Kind::PublicKeys,
+                otherwise: Otherwise::Is("[]"),
+                help: "Public keys whose signatures are taken. With any, a signature that is there \
+                       must be good, even if none is required.",
+            },
         ],
     },
     Section {

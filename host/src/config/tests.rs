@@ -9,8 +9,12 @@ use super::*;
 
 const ID: &str = "12vha9oTFnerxYRgeQ2BZqoFrLrnmmf5UWTCY2jA77dBZN6Lg2T";
 
+/// A public key of minisign.
+const KEY: &str = "RWRxu+kQ1/g43MuFdhcXu+VC0xo5MUGznwNFHxLFUjR9paSluMvez4uX";
+
 fn parse(text: &str) -> Result<Config, String> {
-    Config::parse(&text.replace("ID", ID), "chore.toml").map_err(|err| err.to_string())
+    Config::parse(&text.replace("ID", ID).replace("KEY", KEY), "chore.toml")
+        .map_err(|err| err.to_string())
 }
 
 #[test]
@@ -52,6 +56,8 @@ fn every_key_is_read() {
         shutdown-budget = "1m"
         scan-interval = "5s"
         probation-runs = 0
+        require-signed = true
+        trusted-keys = ["KEY"]
         limits = { memory = "32MiB", cpu = "10s", grace = "0s", log-lines = 1, metric-series = 2, sql-database = "3MiB", sql-statement = "4s", streams = 5, in-flight = "6MiB" }
         ceiling = { memory = "64MiB", cpu = "20s" }
         failure.policy = "stop-peer"
@@ -92,6 +98,8 @@ fn every_key_is_read() {
             shutdown_budget: Duration::from_secs(60),
             scan_interval: Duration::from_secs(5),
             probation_runs: 0,
+            require_signed: true,
+            trusted_keys: vec![KEY.parse().unwrap()],
             limits: Limits {
                 memory: 32 << 20,
                 cpu: Duration::from_secs(10),
@@ -159,6 +167,15 @@ fn a_wrong_file_is_explained() {
         (
             "[server]\nlisten = \"localhost:7777\"",
             "chore.toml:2:10: server.listen must be an IP address with a port: \"localhost:7777\" (for example \"127.0.0.1:7777\")",
+        ),
+        ("[chores]\nrequire-signed = true", "chore.toml:2:1: [chores] needs `trusted-keys` beside"),
+        (
+            "[chores]\ntrusted-keys = [\"RW\"]",
+            "chores.trusted-keys must be a list of public keys of minisign, each as \"RW...\": \"RW\" is no public key",
+        ),
+        (
+            &format!("[chores]\ntrusted-keys = [\"{KEY}\", \"{KEY}\"]"),
+            "chores.trusted-keys lists DC38F8D710E9BB71 twice",
         ),
         ("[control]\nlisten = \"0.0.0.0:7781\"", "chore.toml:2:1: [control] needs a `listen` that"),
         (

@@ -175,6 +175,14 @@ const SCHEMAS: &[(&str, &[Field])] = &[
         ],
     ),
     (
+        "Signature",
+        &[
+            ("signed", "boolean", "By a key that the peer trusts"),
+            ("key", "string", "Id of that key; empty if it is not signed"),
+            ("comment", "string", "The trusted comment, signed too"),
+        ],
+    ),
+    (
         "Setting",
         &[
             ("name", "string", ""),
@@ -324,6 +332,7 @@ const CHORE: &[Field] = &[
     ("grants", "[string]", ""),
     ("cycles", "[Cycle]", ""),
     ("refused", "RefusedFile?", "A newer file that was refused while this version runs"),
+    ("signature", "Signature?", "Who vouches for what runs; null if the peer trusts no key"),
 ];
 
 /// Besides what [`CHORE`] has.

@@ -27,7 +27,8 @@ use crate::peer::Home;
 use crate::record::{Cursor, EventRecord, SkipRecord, Usage};
 use crate::status::{
     Build, ChangeKind, ChoreStatus, Controlled, CycleStatus, CycleTimeout, LastRun, LimitInForce,
-    LimitsInForce, Outcome, PauseStatus, Phase, RefusedFile, Setting, VersionStatus,
+    LimitsInForce, Outcome, PauseStatus, Phase, RefusedFile, Setting, SignatureStatus,
+    VersionStatus,
 };
 
 /// Longest that a test waits for anything.
@@ -121,6 +122,11 @@ fn peer_status() -> PeerStatus {
             version: "1.1.0".into(),
             reason: "its open failed: no".into(),
             quarantined: false,
+        }),
+        signature: Some(SignatureStatus {
+            signed: true,
+            key: "DC38F8D710E9BB71".into(),
+            comment: "release 7".into(),
         }),
     };
     let refused = ChoreStatus { name: "send-refused".into(), ..ChoreStatus::default() };

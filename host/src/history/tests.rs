@@ -20,6 +20,7 @@ fn version(name: &str) -> Version {
         manifest: manifest.map(|text| Digest::of(text.as_bytes())),
         version: name.to_owned(),
         manifest_text: manifest.map(str::to_owned),
+        signature_text: None,
     }
 }
 

@@ -26,13 +26,17 @@ fn files(names: &[&str]) -> Vec<Found> {
     names.iter().map(one).collect()
 }
 
-/// "component" or "component+manifest".
+/// "component", "component+manifest", and both with "/signature" behind.
 fn pair(text: &str) -> Pair {
+    let (text, signature) = match text.split_once('/') {
+        Some((text, signature)) => (text, Some(bytes(signature))),
+        None => (text, None),
+    };
     let (component, manifest) = match text.split_once('+') {
         Some((component, manifest)) => (component, Some(bytes(manifest))),
         None => (text, None),
     };
-    Pair { component: bytes(component), manifest }
+    Pair { component: bytes(component), manifest, signature }
 }
 
 fn runs(text: &str) -> Known {
@@ -51,10 +55,13 @@ fn check(found: &[Found], known: &BTreeMap<ChoreName, Known>) -> Vec<String> {
     assert_eq!(plan(&reversed, known), verdicts, "the order of the listing matters");
     let change = |word: &str, name: &ChoreName, files: &Files| {
         assert_eq!(files.component, format!("{name}.wasm").as_str());
-        let with = files.manifest.as_ref();
-        assert_eq!(with.is_some(), files.pair.manifest.is_some());
-        let with = with.map(|file| format!(" with {}", file.to_string_lossy()));
-        format!("{word} {name}{}", with.unwrap_or_default())
+        let of = |with: &Option<OsString>, digest: Option<Digest>| {
+            assert_eq!(with.is_some(), digest.is_some());
+            let with = with.as_ref().map(|file| format!(" with {}", file.to_string_lossy()));
+            with.unwrap_or_default()
+        };
+        let manifest = of(&files.manifest, files.pair.manifest);
+        format!("{word} {name}{manifest}{}", of(&files.signature, files.pair.signature))
     };
     let line = |verdict: &Verdict| match verdict {
         Verdict::Load { name, files } => change("load", name, files),
@@ -252,7 +259,7 @@ fn what_runs_goes_on_when_its_file_is_refused() {
 }
 
 #[test]
-fn a_config_file_that_cannot_be_read_keeps_its_chore_out() {
+fn a_config_file_or_signature_that_cannot_be_read_keeps_its_chore_out() {
     use Kind::*;
     let good = File(bytes(""));
     for (found, expected) in [
@@ -261,6 +268,13 @@ fn a_config_file_that_cannot_be_read_keeps_its_chore_out() {
         (file("a.toml", TooLarge, CONFIG_BYTES_MAX + 1), "\"a.toml\" has 1048577B, at most 1MiB"),
         (file("a.TOML", good, 1), "its name ends with \"TOML\""),
         (file("A.toml", good, 1), "chore name \"A\" has 'A'"),
+        (file("a.wasm.minisig", Directory, 0), "refuse a.wasm: \"a.wasm.minisig\" is a directory"),
+        (
+            file("a.wasm.minisig", TooLarge, MINISIG_BYTES_MAX + 1),
+            "\"a.wasm.minisig\" has 10241B, at most 10KiB",
+        ),
+        (file("a.wasm.MINISIG", good, 1), "its name ends with \"wasm.MINISIG\""),
+        (file("a.Wasm.minisig", good, 1), "its name ends with \"Wasm.minisig\""),
     ] {
         let lines = check_new(&[files(&["a.wasm"]), vec![found]].concat());
         assert!(lines.len() == 1 && lines[0].contains(expected), "{expected}: {lines:?}");
@@ -293,6 +307,50 @@ fn files_that_some_systems_take_for_one_are_all_refused() {
     assert_eq!(names.collect::<Vec<_>>(), [None, Some("a")]);
 }
 
+#[test]
+fn a_signature_belongs_to_its_component() {
+    let refused = |text| Known { refused: Some(pair(text)), ..Known::default() };
+    let quarantined = |text| Known { quarantined: Some(pair(text)), ..Known::default() };
+    let unvouched = |text| Known { unvouched: Some(pair(text)), ..Known::default() };
+    for (known_of, found, expected) in [
+        (None, &["a.wasm=1", "a.wasm.minisig=s"][..], "load a with a.wasm.minisig"),
+        (
+            None,
+            &["a.wasm=1", "a.toml=2", "a.wasm.minisig=s"],
+            "load a with a.toml with a.wasm.minisig",
+        ),
+        (None, &["a.wasm.minisig=s"], "note a.wasm.minisig: there is no \"a.wasm\" beside it"),
+        (Some(runs("1/s")), &["a.wasm=1", "a.wasm.minisig=s"], "keep a"),
+        // Signed by another, or not any more: it is looked at.
+        (Some(runs("1/s")), &["a.wasm=1", "a.wasm.minisig=t"], "reconfigure a with a.wasm.minisig"),
+        (Some(runs("1/s")), &["a.wasm=1"], "reconfigure a"),
+        (Some(runs("1/s")), &["a.wasm=2", "a.wasm.minisig=s"], "replace a with a.wasm.minisig"),
+        (Some(runs("1/s")), &["a.wasm.minisig=s"], "unload a"),
+        // What was refused is tried again, what failed is not.
+        (Some(refused("1")), &["a.wasm=1", "a.wasm.minisig=s"], "load a with a.wasm.minisig"),
+        (Some(refused("1/s")), &["a.wasm=1", "a.wasm.minisig=t"], "load a with a.wasm.minisig"),
+        (Some(refused("1/s")), &["a.wasm=1", "a.wasm.minisig=s"], "keep a"),
+        (Some(quarantined("1")), &["a.wasm=1", "a.wasm.minisig=s"], "keep a"),
+        // The one that fits may be on its way.
+        (Some(unvouched("1/s")), &["a.wasm=1", "a.wasm.minisig=s"], "keep a"),
+        (Some(unvouched("1/s")), &["a.wasm=1", "a.wasm.minisig=t"], "load a with a.wasm.minisig"),
+        (Some(unvouched("1/s")), &["a.wasm=2", "a.wasm.minisig=s"], "load a with a.wasm.minisig"),
+        // Of somebody else.
+        (None, &["a.wasm=1", "a.minisig=s", ".wasm.minisig", "a.toml.minisig"], "load a"),
+    ] {
+        let known: BTreeMap<ChoreName, Known> =
+            known_of.into_iter().map(|of| ("a".parse().unwrap(), of)).collect();
+        let lines = check(&files(found), &known);
+        assert_eq!(lines.first().map(String::as_str), Some(expected), "{found:?}: {lines:?}");
+    }
+    let settling = [files(&["a.wasm=1"]), vec![file("a.wasm.minisig", Kind::Changing, 1)]].concat();
+    assert_eq!(check_new(&settling), ["keep a"], "it is being written");
+    // What may be on its way is not the time to load what ran before.
+    let waits = BTreeMap::from([("a".parse().unwrap(), unvouched("1"))]);
+    let verdicts = plan(&files(&["a.wasm=1"]), &waits);
+    assert!(matches!(verdicts[..], [Verdict::Keep { pair: None, .. }]), "{verdicts:?}");
+}
+
 #[cfg(unix)]
 #[test]
 fn a_name_that_is_no_text_is_refused() {
@@ -321,22 +379,28 @@ fn any_found() -> impl Strategy<Value = Vec<Found>> {
             Kind::Unreadable,
         ]),
     ];
-    prop::collection::btree_map("[aAb-]{1,2}\\.(wasm|toml|Wasm|md)", kind, 0..12).prop_map(
-        |found| found.into_iter().map(|(name, kind)| file(&name, kind, 1)).collect::<Vec<_>>(),
-    )
+    prop::collection::btree_map("[aAb-]{1,2}\\.(wasm|toml|Wasm|wasm\\.minisig|md)", kind, 0..12)
+        .prop_map(|found| {
+            found.into_iter().map(|(name, kind)| file(&name, kind, 1)).collect::<Vec<_>>()
+        })
 }
 
 fn any_known() -> impl Strategy<Value = BTreeMap<ChoreName, Known>> {
     let pair = || {
         let content = || select(vec!["1", "2", "3"]).prop_map(bytes);
-        let parts = (content(), prop::option::of(content()));
-        prop::option::of(parts.prop_map(|(component, manifest)| Pair { component, manifest }))
+        let parts = (content(), prop::option::of(content()), prop::option::of(content()));
+        prop::option::of(parts.prop_map(|(component, manifest, signature)| Pair {
+            component,
+            manifest,
+            signature,
+        }))
     };
     let known = (pair(), pair(), pair(), prop::bool::weighted(0.2), prop::bool::weighted(0.2));
     let known = known.prop_map(|(running, refused, quarantined, unloaded, busy)| Known {
         running,
         refused,
         quarantined,
+        unvouched: None,
         unloaded,
         busy,
     });

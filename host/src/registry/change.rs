@@ -8,9 +8,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tracing::warn;
+use tokio::time::Instant;
+use tracing::{debug, warn};
 
-use super::entry::{GoBack, Loaded, Refused, Standing};
+use super::entry::{GoBack, Loaded, Refused, Standing, Unvouched};
+use super::origin::Origin;
 use super::prepare::{Phases, Prepared, Refusal, Source, prepare};
 use super::record::{event, tell};
 use super::{Inner, close_chore};
@@ -18,12 +20,11 @@ use crate::bindings::lifecycle::{CloseReason, OpenReason};
 use crate::chore::{Chore, Held, Remembered};
 use crate::clock::Timestamp;
 use crate::error::chain;
-use crate::folder::Reader;
 use crate::history::Version;
-use crate::limits::COMPONENT_BYTES_MAX;
 use crate::name::ChoreName;
 use crate::news::Event;
-use crate::plan::{Files, Pair};
+use crate::package::Digest;
+use crate::plan::Pair;
 use crate::status::{Build, Change, ChangeKind, Outcome};
 
 /// What is to be done about one chore.
@@ -42,51 +43,18 @@ pub(super) enum Task {
     Unload,
 }
 
-/// Files of the chores directory, and what was read of them already.
-pub(super) struct Origin {
-    pub files: Files,
-    pub component: Option<Arc<[u8]>>,
-    pub manifest: Option<Arc<[u8]>>,
-    pub reader: Reader,
-}
-
-impl Origin {
-    async fn read(self) -> Result<Source, Refusal> {
-        let Origin { files, component, manifest, reader } = self;
-        let Files { component: file, manifest: manifest_file, pair } = files;
-        let component = match component {
-            Some(bytes) => bytes,
-            None => read(&reader, &file, pair.component).await?,
-        };
-        let manifest = match (manifest, manifest_file, pair.manifest) {
-            (Some(bytes), _, _) => Some(bytes),
-            (None, Some(file), Some(digest)) => Some(read(&reader, &file, digest).await?),
-            (None, _, _) => None,
-        };
-        Ok(Source { pair, component, manifest, grants: None })
-    }
-}
-
-async fn read(
-    reader: &Reader,
-    file: &std::ffi::OsStr,
-    wanted: crate::package::Digest,
-) -> Result<Arc<[u8]>, Refusal> {
-    let read = reader.read(file, wanted, COMPONENT_BYTES_MAX).await;
-    read.map_err(|err| Refusal::new(chain(&err)))
-}
-
-/// Carries a task out to its end, whatever that is.
-pub(super) async fn carry_out(inner: Arc<Inner>, name: ChoreName, task: Task) -> Change {
+/// Carries a task out to its end, whatever that is. `None`: nothing has come of it yet, because what
+/// vouches for the component may be on its way.
+pub(super) async fn carry_out(inner: Arc<Inner>, name: ChoreName, task: Task) -> Option<Change> {
     let change = Work { inner: &inner, name: &name };
-    match task {
-        Task::Load(origin) => change.load(origin).await,
-        Task::Replace(origin) => change.replace(origin).await,
+    Some(match task {
+        Task::Load(origin) => return change.load(origin).await,
+        Task::Replace(origin) => return change.replace(origin).await,
         Task::GoBack(go_back) => change.go_back(go_back).await,
         Task::FallBack => change.fall_back(None).await,
         Task::Remove => change.remove(false).await,
         Task::Unload => change.remove(true).await,
-    }
+    })
 }
 
 struct Work<'a> {
@@ -95,7 +63,7 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    async fn load(&self, origin: Origin) -> Change {
+    async fn load(&self, origin: Origin) -> Option<Change> {
         let mut phases = Phases::begin();
         let pair = origin.files.pair;
         let file = origin.files.component.to_string_lossy().into_owned();
@@ -104,16 +72,29 @@ impl Work<'_> {
             Err(refusal) => Err(refusal),
         };
         match loaded {
-            Ok(()) => self.changed(ChangeKind::Loaded, None, phases, String::new()),
+            Ok(()) => Some(self.changed(ChangeKind::Loaded, None, phases, String::new())),
+            Err(refusal) if refusal.unvouched && self.waits_for_signature(pair) => None,
             Err(refusal) => {
                 let refused = self.refuse(file, Some(pair), refusal, phases);
                 // What ran before the peer was restarted still may.
-                match self.inner.falls_back(self.name) {
+                Some(match self.inner.falls_back(self.name) {
                     true => self.fall_back(Some((refused, pair))).await,
                     false => refused,
-                }
+                })
             }
         }
+    }
+
+    /// Component and signature come one after the other: whichever is first does not fit yet.
+    fn waits_for_signature(&self, pair: Pair) -> bool {
+        self.entry(|entry| match &entry.unvouched {
+            Some(unvouched) if unvouched.pair == pair => unvouched.is_waiting(),
+            _ => {
+                debug!(chore = %self.name, "a signature that fits is waited for");
+                entry.unvouched = Some(Unvouched { pair, since: Instant::now() });
+                true
+            }
+        })
     }
 
     /// Loads a version of earlier from the peer's own copy, where the files of the directory were
@@ -123,8 +104,7 @@ impl Work<'_> {
         let history = self.history(|history| history.clone());
         let mut reason = refused.as_ref().map(|change| change.reason.clone()).unwrap_or_default();
         for version in history.running.iter().chain(&history.good).chain(&history.previous) {
-            let Version { component, manifest, .. } = *version;
-            if tried == Some(Pair { component, manifest }) {
+            if tried == Some(pair_of(version)) {
                 continue;
             }
             let mut phases = Phases::begin();
@@ -148,17 +128,17 @@ impl Work<'_> {
     async fn kept(&self, version: &Version) -> Result<Source, Refusal> {
         let read = self.inner.components.read(version.component).await;
         let component = read.map_err(|err| Refusal::new(chain(&err)))?;
-        let pair = Pair { component: version.component, manifest: version.manifest };
-        let manifest = version.manifest_text.as_ref().map(|text| text.as_bytes().into());
+        let text = |text: &Option<String>| text.as_ref().map(|text| text.as_bytes().into());
+        let (manifest, signature) = (text(&version.manifest_text), text(&version.signature_text));
         let grants = self.inner.grants_now(self.name).await;
-        Ok(Source { pair, component, manifest, grants })
+        Ok(Source { pair: pair_of(version), component, manifest, signature, grants })
     }
 
     /// Where nothing runs.
     async fn open(&self, source: &Source, phases: &mut Phases) -> Result<(), Refusal> {
         phases.end("read");
         let prepared = prepare(self.inner, self.name, source, None, phases).await?;
-        let Prepared { mut spec, component, grants, version } = prepared;
+        let Prepared { mut spec, component, grants, signature, version } = prepared;
         let failed = |(cycle, of): (&String, &Remembered)| Some((cycle.clone(), of.failed()?));
         let failed = spec.remembered.iter().filter_map(failed).collect();
         let runs = self.inner.options.config.probation_runs;
@@ -184,7 +164,8 @@ impl Work<'_> {
         };
         let (pair, since) = (source.pair, Timestamp::now());
         self.entry(|entry| {
-            entry.standing = Standing::Loaded(Loaded { chore, component, pair, grants, since });
+            entry.standing =
+                Standing::Loaded(Loaded { chore, component, pair, grants, signature, since });
             entry.refused.take_if(|refused| refused.pair == Some(pair));
             entry.history = next;
         });
@@ -192,7 +173,7 @@ impl Work<'_> {
         Ok(())
     }
 
-    async fn replace(&self, origin: Origin) -> Change {
+    async fn replace(&self, origin: Origin) -> Option<Change> {
         let mut phases = Phases::begin();
         let pair = origin.files.pair;
         let file = origin.files.component.to_string_lossy().into_owned();
@@ -203,13 +184,14 @@ impl Work<'_> {
         };
         let before = running.build();
         match replaced {
-            Ok(kind) => self.changed(kind, Some(before), phases, String::new()),
+            Ok(kind) => Some(self.changed(kind, Some(before), phases, String::new())),
+            Err(refusal) if refusal.unvouched && self.waits_for_signature(pair) => None,
             Err(refusal) => {
                 if refusal.not_granted && running.pair.component == pair.component {
                     // The operator took away what it needs, in a config that is in order.
                     self.close_running(CloseReason::Removed).await;
                 }
-                self.refuse(file, Some(pair), refusal, phases)
+                Some(self.refuse(file, Some(pair), refusal, phases))
             }
         }
     }
@@ -249,8 +231,11 @@ impl Work<'_> {
         }
         let version = prepared.version.clone();
         if prepared.spec.settings == running.chore.spec().settings {
-            running.chore.reconfigure(prepared.spec);
-            self.now_runs(running, source.pair, prepared.component, prepared.grants);
+            let Prepared { spec, component, grants, signature, .. } = prepared;
+            running.chore.reconfigure(spec);
+            let chore = running.chore.clone();
+            let (pair, since) = (source.pair, Timestamp::now());
+            self.now_runs(Loaded { chore, component, pair, grants, signature, since });
             phases.end("apply");
         } else {
             let held = self.hold(running, phases).await?;
@@ -278,24 +263,18 @@ impl Work<'_> {
         reason: OpenReason,
         phases: &mut Phases,
     ) -> Result<(), Refusal> {
-        let Prepared { spec, component, grants, .. } = prepared;
+        let Prepared { spec, component, grants, signature, .. } = prepared;
         let version = &component.descriptor.version;
         held.take_over(spec, reason).await.map_err(|outcome| of_open(version, &outcome))?;
-        self.now_runs(running, source.pair, component, grants);
+        let (chore, pair, since) = (running.chore.clone(), source.pair, Timestamp::now());
+        self.now_runs(Loaded { chore, component, pair, grants, signature, since });
         phases.end("open");
         Ok(())
     }
 
-    fn now_runs(
-        &self,
-        running: &Loaded,
-        pair: Pair,
-        component: Arc<super::prepare::Component>,
-        grants: Vec<String>,
-    ) {
-        let (chore, since) = (running.chore.clone(), Timestamp::now());
+    fn now_runs(&self, loaded: Loaded) {
         self.entry(|entry| {
-            entry.standing = Standing::Loaded(Loaded { chore, component, pair, grants, since });
+            entry.standing = Standing::Loaded(loaded);
             entry.refused = None;
             // It was of what ran until now.
             entry.go_back = None;
@@ -466,8 +445,11 @@ impl Work<'_> {
         phases: Phases,
         reason: String,
     ) -> Change {
-        let (to, generation) =
-            self.entry(|entry| (entry.loaded().map(Loaded::build), entry.history.generation));
+        let (to, generation) = self.entry(|entry| {
+            // Whatever was waited for, this is what has come of it.
+            entry.unvouched = None;
+            (entry.loaded().map(Loaded::build), entry.history.generation)
+        });
         let chore = self.name.as_str().to_owned();
         let change = Change { chore, kind, from, to, generation, phases: phases.list(), reason };
         tell(&change);
@@ -476,6 +458,11 @@ impl Work<'_> {
         self.inner.options.news.tell(|| Event::Change(change.clone()));
         change
     }
+}
+
+fn pair_of(version: &Version) -> Pair {
+    let signature = version.signature_text.as_ref().map(|text| Digest::of(text.as_bytes()));
+    Pair { component: version.component, manifest: version.manifest, signature }
 }
 
 fn of_open(version: &str, outcome: &Outcome) -> Refusal {

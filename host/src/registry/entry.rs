@@ -3,16 +3,18 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use tokio::time::Instant;
 use tracing::warn;
 
 use super::prepare::Component;
 use crate::chore::{Board, Chore};
 use crate::clock::Timestamp;
 use crate::history::History;
+use crate::limits::SIGNATURE_WAIT;
 use crate::memory::{self, Memory};
 use crate::name::ChoreName;
 use crate::plan::{Known, Pair};
-use crate::status::{Build, ChoreStatus, RefusedFile};
+use crate::status::{Build, ChoreStatus, RefusedFile, SignatureStatus};
 
 #[derive(Default)]
 pub(super) struct Entry {
@@ -28,6 +30,23 @@ pub(super) struct Entry {
     pub go_back: Option<GoBack>,
     /// The copies of earlier versions do not load either.
     pub no_fallback: bool,
+    /// Not refused yet: a signature that fits may be on its way.
+    pub unvouched: Option<Unvouched>,
+}
+
+pub(super) struct Unvouched {
+    pub pair: Pair,
+    pub since: Instant,
+}
+
+impl Unvouched {
+    pub fn ends(&self) -> Instant {
+        self.since + SIGNATURE_WAIT
+    }
+
+    pub fn is_waiting(&self) -> bool {
+        Instant::now() < self.ends()
+    }
 }
 
 #[derive(Clone)]
@@ -52,6 +71,7 @@ pub(super) struct Loaded {
     pub component: Arc<Component>,
     pub pair: Pair,
     pub grants: Vec<String>,
+    pub signature: Option<SignatureStatus>,
     /// When it was opened, or opened again with other settings.
     pub since: Timestamp,
 }
@@ -101,15 +121,24 @@ impl Entry {
 
     pub fn known(&self) -> Known {
         let quarantined = self.history.quarantined.as_ref();
-        let quarantined =
-            quarantined.map(|of| Pair { component: of.component, manifest: of.manifest });
+        // Its runs failed, whoever vouches for it.
+        let quarantined = quarantined.map(|of| Pair {
+            component: of.component,
+            manifest: of.manifest,
+            signature: None,
+        });
         Known {
             running: self.loaded().map(|loaded| loaded.pair),
             refused: self.refused.as_ref().and_then(|refused| refused.pair),
             quarantined,
+            unvouched: self.waits_for_signature().map(|unvouched| unvouched.pair),
             unloaded: self.history.unloaded.is_some(),
             busy: self.busy,
         }
+    }
+
+    pub fn waits_for_signature(&self) -> Option<&Unvouched> {
+        self.unvouched.as_ref().filter(|unvouched| unvouched.is_waiting())
     }
 
     pub fn status(&self, name: &ChoreName) -> ChoreStatus {
@@ -129,6 +158,7 @@ impl Entry {
                 (status.version, status.digest) = (version, digest);
                 status.about.clone_from(&loaded.component.descriptor.about);
                 status.grants.clone_from(&loaded.grants);
+                status.signature.clone_from(&loaded.signature);
                 status.refused = refused;
             }
             (None, Some(refused)) => {
@@ -148,7 +178,7 @@ impl Entry {
             Standing::Loaded(_) => "loaded",
             Standing::Closed(_) => "closed",
             Standing::Absent if self.history.unloaded.is_some() => "unloaded",
-            Standing::Absent if self.busy => "loading",
+            Standing::Absent if self.busy || self.waits_for_signature().is_some() => "loading",
             Standing::Absent => "refused",
         }
     }
@@ -161,6 +191,9 @@ impl Entry {
                 format!("unloaded by the operator at {at}: `chore load {name}` brings it back")
             }
             _ if self.busy => "it is being loaded".to_owned(),
+            _ if self.waits_for_signature().is_some() => {
+                "a signature that fits is waited for".to_owned()
+            }
             (_, _, Some(refused)) => refused.reason.clone(),
             (_, _, None) => match &self.history.quarantined {
                 Some(of) => of.reason.clone(),

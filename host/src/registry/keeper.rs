@@ -8,11 +8,12 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{Id, JoinError, JoinSet};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 use tracing::{error, info, warn};
 
-use super::change::{Origin, Task, carry_out};
-use super::entry::{Entry, GoBack, Refused};
+use super::change::{Task, carry_out};
+use super::entry::{Entry, GoBack, Refused, Unvouched};
+use super::origin::Origin;
 use super::{ControlError, Inner, Shelf};
 use crate::clock::Timestamp;
 use crate::error::chain;
@@ -20,7 +21,7 @@ use crate::folder::{self, Folder, Listing};
 use crate::limits::RELOAD_SETTLE_MAX;
 use crate::name::ChoreName;
 use crate::news::Event;
-use crate::plan::{Reason, Verdict, plan};
+use crate::plan::{Reason, Verdict, is_signature, plan};
 use crate::record::ProblemRecord;
 use crate::status::{Change, ChangeKind};
 
@@ -37,7 +38,7 @@ pub(super) struct Keeper {
     inner: Arc<Inner>,
     folder: Folder,
     commands: mpsc::Receiver<Command>,
-    changes: JoinSet<Change>,
+    changes: JoinSet<Option<Change>>,
     /// Whose change a task is: one that panicked cannot say.
     names: HashMap<Id, ChoreName>,
     waiting: Vec<Waiting>,
@@ -98,6 +99,7 @@ impl Keeper {
                 }
                 () = self.inner.nudge.notified() => self.nudged().await,
                 () = self.folder.changed() => self.look().await,
+                () = waited_for(self.inner.shelf().signatures_end()) => self.look().await,
             }
             self.answer();
         }
@@ -144,6 +146,10 @@ impl Keeper {
     /// Begins what the plan says.
     async fn follow(&mut self, mut listing: Listing) {
         self.settling = listing.settling;
+        if self.inner.options.config.trusted_keys.is_empty() {
+            // They say nothing to a peer that asks for none.
+            listing.found.retain(|found| !is_signature(&found.file_name));
+        }
         let known = self.inner.shelf().known();
         let verdicts = plan(&listing.found, &known);
         let forgotten = self.inner.shelf().note(&verdicts);
@@ -187,7 +193,8 @@ impl Keeper {
     fn origin(&self, files: crate::plan::Files, listing: &mut Listing) -> Origin {
         let component = listing.take(&files.component);
         let manifest = files.manifest.as_ref().and_then(|file| listing.take(file));
-        Origin { component, manifest, reader: self.folder.reader(), files }
+        let signature = files.signature.as_ref().and_then(|file| listing.take(file));
+        Origin { component, manifest, signature, reader: self.folder.reader(), files }
     }
 
     fn begin(&mut self, name: ChoreName, task: Task) {
@@ -197,9 +204,9 @@ impl Keeper {
         self.names.insert(id, name);
     }
 
-    fn done(&mut self, done: Result<(Id, Change), JoinError>) {
+    fn done(&mut self, done: Result<(Id, Option<Change>), JoinError>) {
         let (id, change) = match done {
-            Ok((id, change)) => (id, Some(change)),
+            Ok((id, change)) => (id, change),
             Err(err) => {
                 error!("the host failed while a chore was changed: {err}");
                 (err.id(), None)
@@ -336,10 +343,10 @@ impl Keeper {
                     shelf
                         .entries
                         .get(name)
-                        .is_some_and(|entry| entry.busy || entry.go_back.is_some())
+                        .is_some_and(|entry| entry.is_changing() || entry.go_back.is_some())
                         || self.unloading.contains(name)
                 }
-                None => shelf.entries.values().any(|entry| entry.busy),
+                None => shelf.entries.values().any(Entry::is_changing),
             };
             let settling = self.settling && waiting.since.elapsed() < RELOAD_SETTLE_MAX;
             !busy && !settling
@@ -357,18 +364,36 @@ impl Keeper {
     }
 }
 
+/// Never, if nothing is.
+async fn waited_for(end: Option<Instant>) {
+    match end {
+        Some(end) => sleep_until(end).await,
+        None => std::future::pending().await,
+    }
+}
+
 fn refuse(answer: Answer, err: ControlError) {
     // Who asked may have gone.
     let _ = answer.send(Err(err));
 }
 
 impl Entry {
+    fn is_changing(&self) -> bool {
+        self.busy || self.waits_for_signature().is_some()
+    }
+
     fn is_idle(&self) -> bool {
         !self.busy && self.loaded().is_none() && self.history.unloaded.is_none()
     }
 }
 
 impl Shelf {
+    /// When the next chore has waited for its signature long enough.
+    fn signatures_end(&self) -> Option<Instant> {
+        let waiting = self.entries.values().filter_map(Entry::waits_for_signature);
+        waiting.map(Unvouched::ends).min()
+    }
+
     fn known(&self) -> BTreeMap<ChoreName, crate::plan::Known> {
         self.entries.iter().map(|(name, entry)| (name.clone(), entry.known())).collect()
     }

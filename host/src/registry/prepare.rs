@@ -18,18 +18,20 @@ use crate::grant::{self, Capability, Grants};
 use crate::history::Version;
 use crate::limits::CONFIG_BYTES_MAX;
 use crate::manifest::{self, Manifest, Resolved};
+use crate::minisig;
 use crate::name::ChoreName;
 use crate::package::{self, Digest, Package};
 use crate::plan::Pair;
 use crate::runtime::Program;
 use crate::sql::Sql;
-use crate::status::Phase;
+use crate::status::{Phase, SignatureStatus};
 
 /// What a chore is made of, as it was read.
 pub(super) struct Source {
     pub pair: Pair,
     pub component: Arc<[u8]>,
     pub manifest: Option<Arc<[u8]>>,
+    pub signature: Option<Arc<[u8]>>,
     /// Of a version of earlier: what the operator grants now, whatever its own config gave.
     pub grants: Option<Grants>,
 }
@@ -46,6 +48,7 @@ pub(super) struct Prepared {
     pub spec: Spec,
     pub component: Arc<Component>,
     pub grants: Vec<String>,
+    pub signature: Option<SignatureStatus>,
     pub version: Version,
 }
 
@@ -55,11 +58,14 @@ pub(super) struct Refusal {
     pub reason: String,
     /// Its config is in order, and does not grant it what it needs.
     pub not_granted: bool,
+    /// Nobody who is trusted vouches for it.
+    pub unvouched: bool,
 }
 
 impl Refusal {
     pub fn new(reason: impl Into<String>) -> Refusal {
-        Refusal { version: String::new(), reason: reason.into(), not_granted: false }
+        let (version, reason) = (String::new(), reason.into());
+        Refusal { version, reason, not_granted: false, unvouched: false }
     }
 }
 
@@ -96,6 +102,8 @@ pub(super) async fn prepare(
 ) -> Result<Prepared, Refusal> {
     let options = &inner.options;
     let same = running.filter(|running| running.pair.component == source.pair.component);
+    // First of all: nothing else is made of bytes that nobody vouches for.
+    let signature = vouched(options, source).await?;
     let package = match same {
         Some(same) => same.component.package.clone(),
         None => verify(source.component.clone()).await?,
@@ -123,7 +131,7 @@ pub(super) async fn prepare(
     };
     let descriptor = &component.descriptor;
     let version = descriptor.version.clone();
-    let refuse = |reason| Refusal { version: version.clone(), reason, not_granted: false };
+    let refuse = |reason: String| Refusal { version: version.clone(), ..Refusal::new(reason) };
     let resolved =
         manifest.resolve(descriptor, &options.config).map_err(|errors| refuse(all(&errors)))?;
 
@@ -151,10 +159,34 @@ pub(super) async fn prepare(
         on_ended: on_ended(inner, name.clone(), source.pair),
     };
     phases.end("configure");
-    let Pair { component: digest, manifest } = source.pair;
-    let version = Version { component: digest, manifest, version, manifest_text: text };
+    let version = to_remember(source, version, text, signature.as_ref());
     let grants = granted.texts();
-    Ok(Prepared { spec, component, grants, version })
+    Ok(Prepared { spec, component, grants, signature, version })
+}
+
+fn to_remember(
+    source: &Source,
+    version: String,
+    manifest_text: Option<String>,
+    signature: Option<&SignatureStatus>,
+) -> Version {
+    let Pair { component, manifest, .. } = source.pair;
+    // Only what was verified: anything else is nothing to keep.
+    let verified = signature.filter(|status| status.signed).and(source.signature.as_deref());
+    let signature_text = verified.and_then(|bytes| std::str::from_utf8(bytes).ok());
+    let signature_text = signature_text.map(str::to_owned);
+    Version { component, manifest, version, manifest_text, signature_text }
+}
+
+/// Asked of the bytes that are compiled, and each time with the keys that are trusted now: of copies
+/// of earlier versions too. Off the async threads, because it hashes all of it.
+async fn vouched(options: &Options, source: &Source) -> Result<Option<SignatureStatus>, Refusal> {
+    let (component, signature) = (source.component.clone(), source.signature.clone());
+    let config = options.config.clone();
+    let check = move || minisig::check(&component, signature.as_deref(), config.signatures());
+    let checked = tokio::task::spawn_blocking(check).await;
+    let checked = checked.map_err(|_| Refusal::new("the peer is closing"))?;
+    checked.map_err(|err| Refusal { unvouched: true, ..Refusal::new(chain(&err)) })
 }
 
 /// Off the async threads: a large component takes a while.

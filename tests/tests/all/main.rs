@@ -36,6 +36,7 @@ mod reconfigure;
 mod reload;
 mod secrets;
 mod settle;
+mod signing;
 mod supply_chain;
 mod traces;
 mod tutorial;

@@ -25,6 +25,7 @@ fn whole() -> Report {
         about: "Says hello.\nAnd more.".into(),
         bytes: 97_000,
         digest: "ab".repeat(32),
+        signature: None,
         contract: "0.1.0".into(),
         world: "chore",
         cycles: vec![Cycle {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use serde::Serialize;
 
+use crate::config::Chores;
 use crate::database::ADVICE;
 use crate::limits::{
     CACHE_SECRET_BYTES, COMPILED_CACHE_BYTES_MAX, CONNECTIONS_POOLED_MAX, CONTROL_CONNECTIONS_MAX,
@@ -316,6 +317,23 @@ pub fn cache(cache: Cache, home: &str) -> Finding {
         match cache.entries {
             1 => format!("1 component, {size}"),
             entries => format!("{entries} components, {size}"),
+        },
+    )
+}
+
+/// Whose components are taken.
+pub fn signatures(chores: &Chores) -> Finding {
+    let check = "signatures";
+    let keys = match chores.trusted_keys.len() {
+        1 => "1 key is trusted".to_owned(),
+        keys => format!("{keys} keys are trusted"),
+    };
+    ok(
+        check,
+        match (chores.require_signed, chores.trusted_keys.is_empty()) {
+            (true, _) => format!("{keys}, and every chore must be signed"),
+            (false, false) => format!("{keys}, and a chore need not be signed"),
+            (false, true) => "no key is trusted: signatures are not looked at".to_owned(),
         },
     )
 }

@@ -125,6 +125,7 @@ fn chore(index: usize) -> ChoreStatus {
         grants: vec![EVIL.into()],
         cycles: (0..cycles).map(|of| cycle(index, of)).collect(),
         refused: index.is_multiple_of(5).then_some(refused),
+        signature: None,
     }
 }
 
