@@ -46,13 +46,6 @@ job() {
     [[ -z $said ]] || summary+=("$(sed 's/^/            /' <<<"$said")")
 }
 
-# optional NAME FILE COMMAND...: a job if its file is there.
-optional() {
-    local name=$1 file=$2
-    shift 2
-    if [[ -e $file ]]; then job "$name" "$@"; else summary+=("left out  $name: there is no $file"); fi
-}
-
 # job NAME FILTER...: tests of the program of all integration tests.
 tests() {
     local name=$1
@@ -64,11 +57,15 @@ power_cuts() { CHORE_ROUNDS=$rounds tests power-cuts crash::a_power_cut; }
 kills() { CHORE_ROUNDS=$(((rounds + 1) / 2)) tests kills crash::programs; }
 faults() { tests faults bad_satellites:: broken_disk:: closing::; }
 
-# Hostile guests, repeated.
-zoo() { optional zoo tests/zoo.sh tests/zoo.sh; }
+# Hostile guests that take their time: each alone at the end of a peer, and an `open` of a minute.
+zoo() { tests zoo zoo:: --ignored; }
 
-# Each target for its share of an hour.
-fuzz() { optional fuzz tests/fuzz.sh tests/fuzz.sh; }
+# Each target for its share of what is left.
+fuzz() {
+    local targets=(fuzz/corpora/*) at_once
+    at_once=$(nproc)
+    job fuzz fuzz/run.sh $((($(left) - 120) * at_once / (${#targets[@]} + at_once - 1)))
+}
 
 # All, or those that are named.
 for name in "${@:-power_cuts kills faults zoo fuzz}"; do

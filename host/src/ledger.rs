@@ -95,7 +95,7 @@ pub struct Counted {
 
 enum News {
     Began(Arc<RunRecord>),
-    Ended(u64, Ended),
+    Ended(u64, Arc<Ended>),
     Skipped(SkipRecord),
     Event(EventRecord),
 }
@@ -162,7 +162,7 @@ impl Ledger {
         self.tell(News::Began(run));
     }
 
-    pub fn ended(&self, run: u64, ended: Ended) {
+    pub fn ended(&self, run: u64, ended: Arc<Ended>) {
         self.tell(News::Ended(run, ended));
     }
 

@@ -49,22 +49,24 @@ pub(super) fn began(spec: &Spec, cycle: &str, run: &Run, by: String) -> Arc<RunR
 pub(super) fn ended(spec: &Spec, record: &RunRecord, finished: Finished) -> LastRun {
     let Finished { last, log, log_lines, backtrace } = finished;
     let (elapsed, outcome, usage) = (last.elapsed, last.outcome.clone(), last.usage);
-    spec.services.news.tell(|| {
-        let (elapsed, outcome) = (Some(elapsed), Some(outcome.clone()));
-        let (log, backtrace) = (log.clone(), backtrace.clone());
-        Event::Run(RunRecord {
-            elapsed,
-            outcome,
-            usage,
-            log,
-            log_lines,
-            backtrace,
-            ..record.clone()
-        })
-    });
-    let ended = Ended { elapsed, outcome, usage, log, log_lines, backtrace };
-    spec.services.ledger.ended(last.run, ended);
+    let ended = Arc::new(Ended { elapsed, outcome, usage, log, log_lines, backtrace });
+    // First, so that whoever begins to listen now finds it there.
+    spec.services.ledger.ended(last.run, ended.clone());
+    spec.services.news.tell(|| Event::Run(of(record, &ended)));
     last
+}
+
+/// A run with its end.
+fn of(record: &RunRecord, ended: &Ended) -> RunRecord {
+    RunRecord {
+        elapsed: Some(ended.elapsed),
+        outcome: Some(ended.outcome.clone()),
+        usage: ended.usage,
+        log: ended.log.clone(),
+        log_lines: ended.log_lines,
+        backtrace: ended.backtrace.clone(),
+        ..record.clone()
+    }
 }
 
 pub(super) fn skipped(spec: &Spec, cycle: &str, skipped: Skipped) {

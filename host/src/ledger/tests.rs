@@ -58,14 +58,14 @@ fn begin(ledger: &Ledger, chore: &str, cycle: &str, started: Timestamp) -> u64 {
 fn end(ledger: &Ledger, run: u64, outcome: Outcome) {
     ledger.ended(
         run,
-        Ended {
+        Arc::new(Ended {
             elapsed: Duration::from_millis(12),
             outcome,
             usage: USED,
             log: vec!["INFO one".into(), "WARN two".into()],
             log_lines: 9,
             backtrace: vec!["a::b".into(), "c".into()],
-        },
+        }),
     );
 }
 

@@ -33,6 +33,7 @@ mod power_cut;
 mod probation;
 mod promql;
 mod reconfigure;
+mod reliability;
 mod reload;
 mod secrets;
 mod settle;
