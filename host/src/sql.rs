@@ -19,8 +19,9 @@ use tokio::sync::{Mutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore, mpsc,
 
 use crate::database::{ADVICE, Access};
 use crate::limits::{
-    DATABASE_CLOSE_TIMEOUT, DATABASE_READERS_MAX, DISK_BYTES_FREE_MIN, SQL_BYTES_MAX,
-    SQL_ROW_BYTES_MAX, SQL_ROWS_MAX, SQL_STREAM_IDLE, SQL_STREAM_ROWS_WAITING, SQL_STREAMS_MAX,
+    DATABASE_CLOSE_TIMEOUT, DATABASE_READERS_MAX, DATABASE_WRITER_CACHE_KIB, DISK_BYTES_FREE_MIN,
+    SQL_BYTES_MAX, SQL_ROW_BYTES_MAX, SQL_ROWS_MAX, SQL_STREAM_IDLE, SQL_STREAM_ROWS_WAITING,
+    SQL_STREAMS_MAX,
 };
 use crate::units;
 use connection::{Guest, Pool, Turn};
@@ -167,7 +168,7 @@ impl Error {
             | ErrorCode::DatabaseLocked
             | ErrorCode::SchemaChanged => Error::Conflict(message),
             ErrorCode::DiskFull => {
-                if disk_is_full(path) {
+                if disk_is_full(path) || has_room(path, guest.bytes_max) {
                     tracing::error!(path = %path.display(), "the disk of a chore's database is full");
                     return Error::DiskFull;
                 }
@@ -192,6 +193,17 @@ impl Error {
         tracing::error!(path = %path.display(), error = %source, "a chore's database failed");
         Error::Host
     }
+}
+
+/// Whether its files are so far from their limit that it cannot have been that: a disk may also be
+/// full for this user, or for files of this size. What did not fit is in the log but for what the
+/// connection has in memory.
+fn has_room(path: &Path, bytes_max: u64) -> bool {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    let size = |path: &Path| std::fs::metadata(path).map_or(0, |file| file.len());
+    let files = size(path).saturating_add(size(Path::new(&log)));
+    files.saturating_add(2 * 1024 * DATABASE_WRITER_CACHE_KIB.unsigned_abs()) < bytes_max
 }
 
 /// SQLite has one code for a full disk and for a full file. What failed has been rolled back, but the

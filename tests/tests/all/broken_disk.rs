@@ -111,7 +111,7 @@ async fn a_chores_own_database_that_fails_or_is_damaged_stops_that_chore_only() 
     let disk = watched(&planet).await;
     let own = format!("{USES_SQL}.db");
     for (fault, says) in [
-        (Fault::Full, "the database is full"),
+        (Fault::Full, "the host's disk is full"),
         (Fault::NotWritten, "the host's database failed"),
         (Fault::NotSynced, "the host's database failed"),
     ] {
@@ -283,7 +283,7 @@ async fn a_peer_on_a_disk_that_is_full_runs_on_and_ends_when_asked() {
     })
     .await;
     let end = ends_in_time(peer);
-    for part in ["the ledger could not be written", "schedule was not saved"] {
+    for part in ["the ledger could not be written", "schedules were not saved"] {
         assert!(end.contains(part), "{part}: {end}");
     }
     fs::remove_file(filler).unwrap();
