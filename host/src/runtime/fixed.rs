@@ -2,12 +2,14 @@
 //! chore's author can do.
 
 use crate::limits::{
-    Amount, HOSTCALL_BYTES_MAX, INSTANCE_PARTS_MAX, RANDOM_BYTES_MAX, RESOURCES_MAX,
-    STDERR_BYTES_MAX,
+    Amount, INSTANCE_PARTS_MAX, RANDOM_BYTES_MAX, RESOURCES_MAX, STDERR_BYTES_MAX,
 };
 
+/// Of this there is more or less, as the call is.
+const COPIED: &str = "too much data is being copied";
+
 /// What the engine says, or a part of it, what that means, how much there is, and what to do.
-const FIXED: [(&str, &str, Amount, &str); 6] = [
+const FIXED: [(&str, &str, Amount, &str); 5] = [
     (
         "store handle limit exceeded",
         "too many resources and handles in one call",
@@ -19,12 +21,6 @@ const FIXED: [(&str, &str, Amount, &str); 6] = [
         "too many resources and handles in one call",
         Amount::Count(RESOURCES_MAX as u64),
         "drop connections, transactions, streams and calls that are done",
-    ),
-    (
-        "too much data is being copied",
-        "too many bytes in one call of the host",
-        Amount::Bytes(HOSTCALL_BYTES_MAX as u64),
-        "pass less at once",
     ),
     (
         "requested len ",
@@ -46,8 +42,15 @@ const FIXED: [(&str, &str, Amount, &str); 6] = [
     ),
 ];
 
-/// Why a call trapped, in our words if it was for one of these limits.
-pub fn told(cause: &str) -> Option<String> {
+/// Why a call trapped, in our words if it was for one of these limits. `copied_max` is what the host
+/// copies out of this one, in bytes.
+pub fn told(cause: &str, copied_max: usize) -> Option<String> {
+    if cause.contains(COPIED) {
+        let limit = Amount::Bytes(copied_max as u64);
+        return Some(format!(
+            "too many bytes in one call of the host: limit {limit}; pass less at once"
+        ));
+    }
     let (_, what, limit, help) = FIXED.iter().find(|(part, ..)| cause.contains(part))?;
     Some(format!("{what}: limit {limit}; {help}"))
 }
@@ -59,6 +62,7 @@ mod tests {
     use wasmtime::component::ResourceTable;
 
     use super::*;
+    use crate::limits::HOSTCALL_BYTES_MAX;
 
     #[test]
     fn what_the_engine_says_is_told_with_the_number_and_what_to_do() {
@@ -81,7 +85,7 @@ mod tests {
             ),
             ("wasm `unreachable` instruction executed", None),
         ] {
-            assert_eq!(told(cause).as_deref(), expected, "{cause}");
+            assert_eq!(told(cause, HOSTCALL_BYTES_MAX).as_deref(), expected, "{cause}");
         }
     }
 }

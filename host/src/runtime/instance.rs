@@ -99,7 +99,7 @@ impl Program {
                     Some(Amount::Bytes(denied.wanted)),
                     Amount::Bytes(denied.limit),
                 ),
-                None => trap_message(&err, &store.data().last_words()),
+                None => trap_message(&err, &store.data().last_words(), DESCRIBE_BYTES_MAX),
             })),
             Err(_) => Err(Error::Describe(format!(
                 "no answer within {}",
@@ -157,7 +157,9 @@ impl Program {
                 (None, Some(Stop::Cpu)) => Ended::OutOfCpu,
                 _ if interrupt.is_cancelled() => Ended::Interrupted,
                 (None, Some(Stop::Time)) => Ended::TimedOut,
-                (None, None) => Ended::Trapped(trap_message(&err, &data.bare.last_words())),
+                (None, None) => {
+                    Ended::Trapped(trap_message(&err, &data.bare.last_words(), HOSTCALL_BYTES_MAX))
+                }
             },
             None if interrupt.is_cancelled() => Ended::Interrupted,
             None => Ended::TimedOut,
@@ -202,9 +204,9 @@ fn watch<T: 'static>(store: &mut Store<T>, end: Instant, cpu: &Cpu, interrupt: C
 }
 
 /// A guest's own words if it left any: a panic's message says more than `unreachable`.
-fn trap_message(err: &wasmtime::Error, last_words: &str) -> String {
+fn trap_message(err: &wasmtime::Error, last_words: &str, copied_max: usize) -> String {
     let cause = err.root_cause().to_string();
-    let cause = fixed::told(&cause).unwrap_or(cause);
+    let cause = fixed::told(&cause, copied_max).unwrap_or(cause);
     let message = if last_words.is_empty() { cause } else { format!("{cause}: {last_words}") };
     one_line(&message)
 }
