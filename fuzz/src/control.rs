@@ -12,6 +12,7 @@ use chore_host::control;
 use chore_host::identity::Identity;
 use chore_host::peer::{Home, Options, Peer};
 use chore_host::settlement::Manner;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// A peer without a chore, for as long as this process lives.
 static SOCKET: LazyLock<PathBuf> = LazyLock::new(start);
@@ -42,7 +43,9 @@ fn start() -> PathBuf {
         };
         let peer = Peer::start(options).await.expect("a peer");
         let server = control::serve(peer.handle(), &socket).expect("a socket");
-        std::mem::forget((peer, server));
+        // A program of Rust's own ignores it; libFuzzer's would end when a client has hung up.
+        let pipe = signal(SignalKind::pipe()).expect("a handler");
+        std::mem::forget((peer, server, pipe));
     });
     socket
 }
