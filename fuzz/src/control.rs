@@ -1,6 +1,6 @@
 //! The control socket of a real peer: any bytes, and it still answers the next one who asks.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
@@ -62,9 +62,14 @@ fn answer(request: &[u8], ended: bool) -> Vec<u8> {
     }
     let mut answer = vec![0; ANSWER_BYTES_MAX];
     let mut length = 0;
-    while let Ok(more) = stream.read(&mut answer[length..]) {
-        length += more;
-        if more == 0 || length == answer.len() || is_endless(&answer[..length]) {
+    loop {
+        match stream.read(&mut answer[length..]) {
+            // libFuzzer's clock rings now and then.
+            Err(err) if err.kind() == ErrorKind::Interrupted => {}
+            Err(_) | Ok(0) => break,
+            Ok(more) => length += more,
+        }
+        if length == answer.len() || is_endless(&answer[..length]) {
             break;
         }
     }
