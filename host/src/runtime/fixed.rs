@@ -8,34 +8,28 @@ use crate::limits::{
 /// Of this there is more or less, as the call is.
 const COPIED: &str = "too much data is being copied";
 
-/// What the engine says, or a part of it, what that means, how much there is, and what to do.
-const FIXED: [(&str, &str, Amount, &str); 5] = [
+/// What the engine says, or parts of it, what that means, how much there is, and what to do.
+const FIXED: [(&[&str], &str, Amount, &str); 4] = [
     (
-        "store handle limit exceeded",
+        &["store handle limit exceeded", "resource table has no free keys"],
         "too many resources and handles in one call",
         Amount::Count(RESOURCES_MAX as u64),
         "drop connections, transactions, streams and calls that are done",
     ),
     (
-        "resource table has no free keys",
-        "too many resources and handles in one call",
-        Amount::Count(RESOURCES_MAX as u64),
-        "drop connections, transactions, streams and calls that are done",
-    ),
-    (
-        "requested len ",
+        &["requested len "],
         "too many random bytes at once",
         Amount::Bytes(RANDOM_BYTES_MAX),
         "ask for less",
     ),
     (
-        "write beyond capacity of MemoryOutputPipe",
+        &["write beyond capacity of MemoryOutputPipe"],
         "too much on standard error",
         Amount::Bytes(STDERR_BYTES_MAX as u64),
         "log it, or write less",
     ),
     (
-        "resource limit exceeded: ",
+        &["resource limit exceeded: "],
         "too many core instances, memories or tables",
         Amount::Count(INSTANCE_PARTS_MAX as u64),
         "build the component of fewer modules",
@@ -51,7 +45,8 @@ pub fn told(cause: &str, copied_max: usize) -> Option<String> {
             "too many bytes in one call of the host: limit {limit}; pass less at once"
         ));
     }
-    let (_, what, limit, help) = FIXED.iter().find(|(part, ..)| cause.contains(part))?;
+    let (_, what, limit, help) =
+        FIXED.iter().find(|(parts, ..)| parts.iter().any(|part| cause.contains(part)))?;
     Some(format!("{what}: limit {limit}; {help}"))
 }
 

@@ -36,7 +36,7 @@ pub async fn planet(fakes: &[Fake], settings: &str) -> Testplanet {
 }
 
 /// Orders that nobody has signed: only these satellites take them.
-pub async fn enqueue(planet: &Testplanet, satellite: NodeId, serials: &[Vec<u8>]) {
+async fn enqueue(planet: &Testplanet, satellite: NodeId, serials: &[Vec<u8>]) {
     let orders = planet.node(0).handle().orders().unwrap();
     for serial in serials {
         let (limit, order) = (serial.clone(), b"an order".to_vec());
@@ -46,7 +46,7 @@ pub async fn enqueue(planet: &Testplanet, satellite: NodeId, serials: &[Vec<u8>]
     }
 }
 
-pub fn serials(of: u8) -> Vec<Vec<u8>> {
+fn serials(of: u8) -> Vec<Vec<u8>> {
     (1..=ORDERS as u8).map(|nth| [[of; 8], [nth; 8]].concat()).collect()
 }
 
@@ -198,8 +198,8 @@ async fn a_line_that_breaks_at_any_byte_fails_alone() {
     planet.shutdown().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_peer_closes_in_time_while_satellites_hang() {
+/// Satellites that hang, each at another stage, and a node that has orders of all of them.
+pub async fn hanging() -> ([Fake; 3], Testplanet) {
     let fakes = [
         Fake::start(Manner::Accepts, vec![]).await.behind(Break::Silence, 0).await,
         Fake::start(Manner::HangsAtOnce, vec![]).await,
@@ -209,6 +209,12 @@ async fn a_peer_closes_in_time_while_satellites_hang() {
     for (nth, fake) in (1..).zip(&fakes) {
         enqueue(&planet, fake.url.id, &serials(nth)).await;
     }
+    (fakes, planet)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_closes_in_time_while_satellites_hang() {
+    let (fakes, planet) = hanging().await;
     planet.node(0).handle().trigger(SENDER, None, false).await.unwrap();
     eventually("it hangs in the middle", || async {
         // What was answered is archived by twos.

@@ -9,8 +9,7 @@ use chore_host::orders::Orders;
 use chore_host::peer::Home;
 use testplanet::{Program, SENDER, component, drop_into, eventually, refused, text};
 
-use crate::bad_satellites::fake::{Break, Fake, Manner};
-use crate::bad_satellites::{ORDERS, enqueue, planet, serials};
+use crate::bad_satellites::{ORDERS, hanging, planet};
 
 /// As these peers are told.
 const BUDGET: Duration = Duration::from_secs(10);
@@ -30,15 +29,7 @@ pub fn ends_in_time(peer: Program) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn satellites_that_hang_are_named_when_their_node_closes() {
-    let fakes = [
-        Fake::start(Manner::Accepts, vec![]).await.behind(Break::Silence, 0).await,
-        Fake::start(Manner::HangsAtOnce, vec![]).await,
-        Fake::start(Manner::HangsInTheMiddle, vec![]).await,
-    ];
-    let planet = planet(&fakes, "").await;
-    for (nth, fake) in (1..).zip(&fakes) {
-        enqueue(&planet, fake.url.id, &serials(nth)).await;
-    }
+    let (fakes, planet) = hanging().await;
     planet.node(0).stop().await.unwrap();
     let home = planet.node(0).home().clone();
     let mut node = Program::run(home.root());
