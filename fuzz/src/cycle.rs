@@ -76,11 +76,12 @@ enum What {
     Forgive,
     Due,
     Reschedule(Plan),
+    Room(bool),
 }
 
 fn input(what: What, waiter: WaiterId) -> Input {
     Input::Control(match what {
-        What::Time => return Input::Time,
+        What::Time | What::Room(_) => return Input::Time,
         What::Ended(succeeded, rerun) => return Input::Ended { succeeded, rerun },
         What::Pause => Control::Pause { until: None },
         What::Restart => Control::Restart,
@@ -114,6 +115,9 @@ pub fn cycle(bytes: &[u8]) {
             When::Back(by) => now.minus(millis(by)),
             When::At(nanos) => Timestamp::from_nanos(nanos),
         };
+        if let What::Room(room) = what {
+            witness.set_room(&mut cycle, room);
+        }
         witness.step(&mut cycle, now, input(what, WaiterId(id as u64)));
         if bytes.is_empty() {
             break;

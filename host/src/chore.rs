@@ -27,10 +27,10 @@ use crate::bindings::lifecycle::{CloseReason, OpenReason};
 use crate::clock::Timestamp;
 use crate::config::LogLevel;
 use crate::cycle::{Control, Run, Skipped, Step};
+use crate::ledger::Began;
 use crate::limits::{LEDGER_BEGIN_WAIT, SCHEDULE_SAVE_EVERY, TIMER_MAX};
 use crate::log_gate::Kind;
 use crate::meters::RunEnd;
-use crate::record::RunRecord;
 use crate::status::{CycleStatus, LastRun, Outcome};
 use calls::{Finished, Signals};
 
@@ -202,8 +202,7 @@ struct Begun {
     spec: Arc<Spec>,
     cycle: String,
     run: Run,
-    /// As the ledger has it.
-    record: Arc<RunRecord>,
+    began: Arc<Began>,
 }
 
 impl Actor {
@@ -222,9 +221,9 @@ impl Actor {
             // Before a run begins, so that no iteration is counted twice after a crash, and none
             // that began is missing in the ledger.
             self.persist(stopped).await;
-            for (cycle, step, record) in later {
-                match (step, record) {
-                    (Step::Run(run), Some(record)) => self.start(cycle, run, record),
+            for (cycle, step, began) in later {
+                match (step, began) {
+                    (Step::Run(run), Some(began)) => self.start(cycle, run, began),
                     (step, _) => self.act(cycle, step),
                 }
             }
@@ -239,7 +238,13 @@ impl Actor {
             let sleep = self.save_in().map_or(sleep, |save| sleep.min(save));
             tokio::select! {
                 () = self.board.changed() => {}
-                Some(ended) = self.runs.join_next_with_id() => self.ended(ended),
+                Some(ended) = self.runs.join_next_with_id() => {
+                    self.ended(ended);
+                    // All at once: each look at the cycles costs as much as there are.
+                    while let Some(ended) = self.runs.try_join_next_with_id() {
+                        self.ended(ended);
+                    }
+                }
                 () = self.interrupt.cancelled(), if !self.interrupted() => self.interrupt_all(),
                 () = tokio::time::sleep(sleep) => {}
             }
@@ -257,15 +262,15 @@ impl Actor {
     }
 
     /// Tells the ledger of a run that is about to begin, and gives it its number there.
-    fn note(&self, cycle: String, step: Step) -> (String, Step, Option<Arc<RunRecord>>) {
-        let record = match &step {
+    fn note(&self, cycle: String, step: Step) -> (String, Step, Option<Arc<Began>>) {
+        let began = match &step {
             Step::Run(run) => {
                 let by = self.board.take_askers(&cycle);
                 Some(entries::began(&self.current.get(), &cycle, run, by))
             }
             _ => None,
         };
-        (cycle, step, record)
+        (cycle, step, began)
     }
 
     fn act(&mut self, cycle: String, step: Step) {
@@ -296,8 +301,8 @@ impl Actor {
         }
     }
 
-    fn start(&mut self, cycle: String, run: Run, record: Arc<RunRecord>) {
-        let number = record.run;
+    fn start(&mut self, cycle: String, run: Run, began: Arc<Began>) {
+        let number = began.run;
         let signals = Signals::default();
         let spec = self.current.get();
         let span = tracing::info_span!(
@@ -316,7 +321,7 @@ impl Actor {
         let board = self.board.clone();
         let call = calls::run(spec.clone(), board, cycle.clone(), run, number, signals.clone());
         let task = self.runs.spawn(call.instrument(span));
-        self.names.insert(task.id(), Begun { spec, cycle: cycle.clone(), run, record });
+        self.names.insert(task.id(), Begun { spec, cycle: cycle.clone(), run, began });
         self.running.insert(cycle, signals);
     }
 
@@ -329,10 +334,10 @@ impl Actor {
                 (err.id(), None)
             }
         };
-        let Some(Begun { spec, cycle, run, record }) = self.names.remove(&id) else { return };
+        let Some(Begun { spec, cycle, run, began }) = self.names.remove(&id) else { return };
         self.running.remove(&cycle);
-        let finished = finished.unwrap_or_else(|| entries::broken(record.run, &run));
-        let last = entries::ended(&spec, &record, finished);
+        let finished = finished.unwrap_or_else(|| entries::broken(began.run, &run));
+        let last = entries::ended(&spec, &began, finished);
         report(&spec, &cycle, run.due, &last);
         (spec.on_ended)(&cycle, &last);
         self.board.ended(&cycle, last);

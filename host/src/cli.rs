@@ -441,7 +441,7 @@ fn execute(args: impl Iterator<Item = OsString>) -> u8 {
             return u8::try_from(err.exit_code()).unwrap_or(2);
         }
     };
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match crate::runtime::threads().build() {
         Ok(runtime) => runtime,
         Err(source) => return fail(&Error::System { operation: "start threads", source }),
     };

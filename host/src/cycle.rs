@@ -15,8 +15,9 @@
 //! Two things ask for a run: a **tick**, because a slot has come, and **triggers**, because
 //! somebody said "now". At most one tick waits; any number of triggers may. When nothing is in the
 //! way, one run begins and takes everything that waits, so it has begun after each trigger that it
-//! serves. What is in the way of a run is a run in progress, a [`Control::Hold`] and a stop; a
-//! pause, "off" and back-off are in the way of ticks alone.
+//! serves. What is in the way of a run is a run in progress, no room among those of its chore
+//! ([`Cycle::set_room`]), a [`Control::Hold`] and a stop; a pause, "off" and back-off are in the way
+//! of ticks alone.
 //!
 //! # Time
 //!
@@ -75,6 +76,9 @@ pub struct Cycle {
     paused: Option<Pause>,
     held: bool,
     stopping: bool,
+    room: bool,
+    /// A run is due, and there was no room for it.
+    waits: bool,
     tick: Option<Tick>,
     /// When the first of the triggers that wait was made.
     asked: Option<Timestamp>,
@@ -150,6 +154,8 @@ impl Cycle {
             }),
             held: false,
             stopping: false,
+            room: true,
+            waits: false,
             tick: None,
             asked: None,
             waiters: Vec::new(),
@@ -214,6 +220,16 @@ impl Cycle {
         steps
     }
 
+    /// Whether a run may begin: not while as many runs of its chore are in progress as may be. It
+    /// holds for the steps to come; whoever says no says yes later, and steps then.
+    pub fn set_room(&mut self, room: bool) {
+        self.room = room;
+    }
+
+    pub fn is_running(&self) -> bool {
+        self.running.is_some()
+    }
+
     /// When to call [`Cycle::step`] next at the latest. `None`: only a control or the end of the
     /// run can change anything. The caller also wakes after `limits::TIMER_MAX`, to notice a jump
     /// of the clock.
@@ -224,7 +240,7 @@ impl Cycle {
                 let grace_ends = winding_down.since.plus(self.schedule.grace);
                 Some(grace_ends).filter(|_| !winding_down.interrupted)
             }
-            None if self.held => None,
+            None if self.held || self.waits => None,
             None => self.next_due(),
         };
         let pause_ends = self.paused.filter(|_| !self.stopping).and_then(|pause| pause.until);
@@ -317,7 +333,8 @@ impl Cycle {
         self.tick.or_else(|| self.slots()?.at(self.next).map(Tick::of_slot))
     }
 
-    fn next_due(&self) -> Option<Timestamp> {
+    /// When a run is due next, also one that waits already.
+    pub fn next_due(&self) -> Option<Timestamp> {
         self.asked.or_else(|| self.next_tick().map(|tick| self.due(tick)))
     }
 
@@ -415,6 +432,7 @@ impl Cycle {
 
     /// Begins a run if one is due and nothing is in the way.
     fn begin(&mut self, now: Timestamp, steps: &mut Vec<Step>) {
+        self.waits = false;
         if self.running.is_some() || self.held || self.stopping {
             return;
         }
@@ -423,6 +441,10 @@ impl Cycle {
             (None, Some(tick)) if self.due(tick) <= now => (tick.reason, self.due(tick)),
             _ => return,
         };
+        if !self.room {
+            self.waits = true;
+            return;
+        }
         self.asked = None;
         let slot = self.tick.take().and_then(|tick| tick.slot);
         self.iteration = self.iteration.saturating_add(1);

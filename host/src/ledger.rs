@@ -2,18 +2,17 @@
 //! what people did in a third. It knows no chore and no wasm, only their names.
 //!
 //! Telling it something never waits. A task of its own writes down what was told, all of it in one
-//! commit, at most [`LEDGER_WRITE_EVERY`] later; [`Ledger::written`] waits for that. What is written
-//! survives the end of the process at any point. A power cut may take the last second with it:
-//! syncing each commit would cost more than the runs that it is about. A row that says "running"
-//! when the file is opened belongs to a run that its peer did not survive, and becomes
-//! "interrupted".
+//! commit, at most [`LEDGER_WRITE_EVERY`] later, or [`LEDGER_WRITE_EVERY_BUSY`] when much is told;
+//! [`Ledger::written`] waits for that. What is written survives the end of the process at any point.
+//! A power cut may take the last second with it: syncing each commit would cost more than the runs
+//! that it is about. A row that says "running" when the file is opened belongs to a run that its peer
+//! did not survive, and becomes "interrupted".
 
 mod read;
 mod rows;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -29,7 +28,9 @@ use crate::clock::Timestamp;
 use crate::cycle::Skipped;
 use crate::database::{self, Database, Sync, lock};
 use crate::error::chain;
-use crate::limits::{LEDGER_UNWRITTEN_MAX, LEDGER_WRITE_EVERY};
+use crate::limits::{
+    LEDGER_BUSY_NEWS, LEDGER_UNWRITTEN_MAX, LEDGER_WRITE_EVERY, LEDGER_WRITE_EVERY_BUSY,
+};
 use crate::record::{Around, EventRecord, Page, Query, RunRecord, SkipRecord, Usage};
 use crate::status::Outcome;
 
@@ -41,8 +42,59 @@ pub const SCHEMA: usize = rows::MIGRATIONS.len();
 pub struct Keep {
     /// What is older goes.
     pub age: Duration,
-    /// Runs of each cycle, and as many skips; older ones go.
+    /// Runs of each cycle, and as many skips; older ones go, once there are a tenth more.
     pub rows: u64,
+}
+
+/// What runs: the same for all runs of one file.
+#[derive(Debug)]
+pub struct Build {
+    pub chore: String,
+    pub version: String,
+    /// SHA-256 of the component, hexadecimal.
+    pub digest: String,
+}
+
+/// A run that begins: what [`RunRecord`] has of it.
+#[derive(Debug)]
+pub struct Began {
+    pub run: u64,
+    pub build: Arc<Build>,
+    pub generation: u64,
+    pub cycle: String,
+    pub iteration: u64,
+    pub reason: &'static str,
+    pub by: String,
+    pub due: Timestamp,
+    pub slot: Option<Timestamp>,
+    pub started: Timestamp,
+}
+
+impl Began {
+    /// With its end, if it has one.
+    pub fn record(&self, ended: Option<&Ended>) -> RunRecord {
+        let Build { chore, version, digest } = &*self.build;
+        RunRecord {
+            run: self.run,
+            chore: chore.clone(),
+            cycle: self.cycle.clone(),
+            version: version.clone(),
+            digest: digest.clone(),
+            generation: self.generation,
+            iteration: self.iteration,
+            reason: self.reason.to_owned(),
+            by: self.by.clone(),
+            due: self.due,
+            slot: self.slot,
+            started: self.started,
+            elapsed: ended.map(|ended| ended.elapsed),
+            outcome: ended.map(|ended| ended.outcome.clone()),
+            usage: ended.map(|ended| ended.usage).unwrap_or_default(),
+            log: ended.map(|ended| ended.log.clone()).unwrap_or_default(),
+            log_lines: ended.map_or(0, |ended| ended.log_lines),
+            backtrace: ended.map(|ended| ended.backtrace.clone()).unwrap_or_default(),
+        }
+    }
 }
 
 /// How a run ended.
@@ -94,7 +146,7 @@ pub struct Counted {
 }
 
 enum News {
-    Began(Arc<RunRecord>),
+    Began(Arc<Began>),
     Ended(u64, Arc<Ended>),
     Skipped(SkipRecord),
     Event(EventRecord),
@@ -124,8 +176,8 @@ impl Ledger {
     ) -> Result<Ledger, database::Error> {
         let database = Database::open_synced(path, rows::MIGRATIONS, Sync::Process).await?;
         let begun = database.write(rows::begin).await;
-        let (last, counts) = match begun {
-            Ok(begun) => begun,
+        let last = match begun {
+            Ok(last) => last,
             Err(err) => {
                 // Why it is not opened is the better answer than how it closed.
                 let _ = database.close().await;
@@ -143,7 +195,7 @@ impl Ledger {
             closing: CancellationToken::new(),
             writer: Mutex::default(),
         });
-        let writer = tokio::spawn(write(inner.clone(), Arc::new(Mutex::new(counts)), keep));
+        let writer = tokio::spawn(write(inner.clone(), Arc::default(), keep));
         *lock(&inner.writer) = Some(AbortOnDropHandle::new(writer));
         Ok(Ledger(Some(inner)))
     }
@@ -158,7 +210,7 @@ impl Ledger {
         self.0.as_ref().map_or(0, |inner| inner.next_run.fetch_add(1, Ordering::Relaxed))
     }
 
-    pub fn began(&self, run: Arc<RunRecord>) {
+    pub fn began(&self, run: Arc<Began>) {
         self.tell(News::Began(run));
     }
 
@@ -258,16 +310,11 @@ impl Ledger {
     }
 }
 
-/// A chore and one of its cycles.
-type Cycle = (String, String);
+/// What is in the file; `None` if that is not known.
+type Known = Arc<Mutex<Option<rows::Known>>>;
 
-/// How many rows of each cycle are in the file.
-struct Counts {
-    runs: HashMap<Cycle, u64>,
-    skips: HashMap<Cycle, u64>,
-}
-
-async fn write(inner: Arc<Inner>, counts: Arc<Mutex<Counts>>, keep: Keep) {
+async fn write(inner: Arc<Inner>, known: Known, keep: Keep) {
+    let mut every = LEDGER_WRITE_EVERY;
     loop {
         let closing = tokio::select! {
             () = inner.news.notified() => false,
@@ -275,19 +322,21 @@ async fn write(inner: Arc<Inner>, counts: Arc<Mutex<Counts>>, keep: Keep) {
         };
         if !closing {
             tokio::select! {
-                () = tokio::time::sleep(LEDGER_WRITE_EVERY) => {}
+                () = tokio::time::sleep(every) => {}
                 () = inner.hurry.notified() => {}
                 () = inner.closing.cancelled() => {}
             }
         }
-        write_news(&inner, &counts, keep).await;
+        let told = write_news(&inner, &known, keep).await;
+        every = if told > LEDGER_BUSY_NEWS { LEDGER_WRITE_EVERY_BUSY } else { LEDGER_WRITE_EVERY };
         if closing {
             return;
         }
     }
 }
 
-async fn write_news(inner: &Inner, counts: &Arc<Mutex<Counts>>, keep: Keep) {
+/// How much was told.
+async fn write_news(inner: &Inner, known: &Known, keep: Keep) -> usize {
     let (news, count, lost) = {
         let mut told: MutexGuard<'_, Told> = lock(&inner.told);
         (std::mem::take(&mut told.news), told.count, std::mem::take(&mut told.lost))
@@ -295,22 +344,24 @@ async fn write_news(inner: &Inner, counts: &Arc<Mutex<Counts>>, keep: Keep) {
     if lost > 0 {
         warn!(lost, "the ledger lost what it could not write in time");
     }
-    if !news.is_empty() {
-        let counts = counts.clone();
+    let rows = news.len();
+    if rows > 0 {
+        let of_file = known.clone();
         let now = Timestamp::now();
-        let rows = news.len();
         let write = move |connection: &Connection| {
-            rows::write(connection, news, &mut lock(&counts), keep, now)
+            rows::write(connection, &news, &mut lock(&of_file), keep, now)
         };
         let written = inner.database.write(write).await;
         let mut told = lock(&inner.told);
         match written {
             Ok(()) => told.counts.written += rows as u64,
             Err(err) => {
+                *lock(known) = None;
                 told.counts.lost += rows as u64;
                 warn!(rows, "the ledger could not be written: {}", chain(&err));
             }
         }
     }
     inner.written.send_replace(count);
+    rows
 }

@@ -468,9 +468,16 @@ pub const FOLDER_BYTES_KEPT_MAX: u64 = 256 * MIB as u64;
 
 // The ledger.
 
-/// What was told to the ledger is written at most so much later: in groups, so that runs of a
-/// thousand a second cost one commit in ten.
+/// What was told to the ledger is written at most so much later, in one commit.
 pub const LEDGER_WRITE_EVERY: Duration = Duration::from_millis(100);
+
+/// And so much later when much was told the last time: commits are then a tenth of what a run costs
+/// the ledger, and not a third. Runs of fast cycles are lost with the process for as long; those of a
+/// second or slower are waited for.
+pub const LEDGER_WRITE_EVERY_BUSY: Duration = Duration::from_millis(500);
+
+/// Beginnings, ends and the like that are much, in one commit: two for each run.
+pub const LEDGER_BUSY_NEWS: usize = 20;
 
 /// Items that wait to be written, at most; beyond, they are lost and counted. Some 100 MiB, for a
 /// disk that stands still.
@@ -488,10 +495,10 @@ pub const LEDGER_ENTRIES_AT_ONCE: u32 = 1_000;
 /// How long rows are kept, unless the config says otherwise.
 pub const LEDGER_KEEP: Duration = Duration::from_secs(30 * 24 * 3600);
 
-/// Runs of each cycle that are kept, unless the config says otherwise: some 4 MiB.
+/// Runs of each cycle that are kept, unless the config says otherwise: some 2 MiB.
 pub const LEDGER_KEEP_ROWS: u64 = 10_000;
 
-/// As many as the config may ask for: some 4 GiB for each cycle.
+/// As many as the config may ask for: some 2 GiB for each cycle.
 pub const LEDGER_KEEP_ROWS_MAX: u64 = 10_000_000;
 
 // Events.

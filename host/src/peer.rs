@@ -37,7 +37,7 @@ use crate::name::ChoreName;
 use crate::news::{Event, News};
 use crate::orders::{self, Orders};
 use crate::record::{EventRecord, Page, Query, RunRecord};
-use crate::registry::{self, Registry};
+use crate::registry::{self, Loading, Registry};
 use crate::runtime::{self, Runtime};
 use crate::settlement::{self, Manner, Settlement};
 use crate::status::{Actor, Change, ChoreDetail, PeerStatus, Triggered};
@@ -103,6 +103,7 @@ pub struct Peer {
     housekeeping: JoinHandle<()>,
     sampling: JoinHandle<()>,
     shutdown_budget: Duration,
+    loading: Option<Loading>,
 }
 
 /// How to look at a peer and control it. Clones are cheap, and still answer when it has closed.
@@ -147,7 +148,8 @@ fn runtime_options(home: &Home, config: &Config) -> runtime::Options {
 
 impl Peer {
     /// Starts the rooms from the ground up: databases, transport, what others call, chores. A chore
-    /// that cannot be loaded is no failure of the peer: its status says why.
+    /// that cannot be loaded is no failure of the peer: its status says why. [`Peer::loaded`] waits
+    /// for them.
     pub async fn start(options: Options) -> Result<Peer, Error> {
         let Options { home, config, runtime, manner, spans } = options;
         let identity = identity(&home).await?;
@@ -175,7 +177,7 @@ impl Peer {
 
         let (meters, news) = (Meters::new(), News::new(started));
         let (logs, stop_wanted) = (Logs::new(config.log.level), StopWanted::new(None));
-        let registry = Registry::start(registry::Options {
+        let (registry, loading) = Registry::start(registry::Options {
             directory: home.root().join(&config.chores.directory),
             databases: home.databases(),
             components: home.components(),
@@ -216,11 +218,16 @@ impl Peer {
             listen: config.server.external_address.clone().or(address).unwrap_or_default(),
             started,
         });
-        Peer::of(shared, server, config)
+        Peer::of(shared, server, config, loading)
     }
 
     /// Starts what only looks on.
-    fn of(shared: Arc<Shared>, server: Option<Arc<Server>>, config: Config) -> Result<Peer, Error> {
+    fn of(
+        shared: Arc<Shared>,
+        server: Option<Arc<Server>>,
+        config: Config,
+        loading: Loading,
+    ) -> Result<Peer, Error> {
         let shutdown_budget = config.chores.shutdown_budget;
         let (orders, settlement) = (shared.orders.clone(), shared.settlement.clone());
         let housekeeping = tokio::spawn(housekeeping::keep(config, orders, settlement));
@@ -234,7 +241,17 @@ impl Peer {
         let watchdog = watchdog.map_err(Error::Watchdog)?;
         let actor = Actor { by: "the program".into(), note: String::new() };
         let handle = Handle { shared, actor };
-        Ok(Peer { handle, server, watchdog, housekeeping, sampling, shutdown_budget })
+        let loading = Some(loading);
+        Ok(Peer { handle, server, watchdog, housekeeping, sampling, shutdown_budget, loading })
+    }
+
+    /// Returns when each chore that was there at the start is loaded or refused, or after
+    /// [`crate::limits::LOAD_AT_START_MAX`].
+    pub async fn loaded(&mut self) {
+        if let Some(loading) = &mut self.loading {
+            loading.await;
+            self.loading = None;
+        }
     }
 
     pub fn handle(&self) -> Handle {

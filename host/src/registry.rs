@@ -17,6 +17,7 @@ mod record;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
@@ -120,6 +121,9 @@ pub struct Registry {
     keeper: Arc<Mutex<Option<AbortOnDropHandle<()>>>>,
 }
 
+/// The chores of the start are being loaded.
+pub type Loading = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 struct Inner {
     options: Options,
     components: Components,
@@ -144,8 +148,9 @@ impl Registry {
     /// Loads what is in the chores directory, and follows it from here on. Fails only if the
     /// directory cannot be read; what is wrong with one chore stands in its status.
     ///
-    /// Returns when every chore is loaded or refused, or after [`LOAD_AT_START_MAX`].
-    pub async fn start(options: Options) -> Result<Registry, Error> {
+    /// What is returned beside it ends when every chore is loaded or refused, or after
+    /// [`LOAD_AT_START_MAX`].
+    pub async fn start(options: Options) -> Result<(Registry, Loading), Error> {
         let components = Components::open(options.components.clone()).await?;
         let entries = entry::remembered(&options.memory).await?;
         let shelf = Mutex::new(Shelf { entries, ..Shelf::default() });
@@ -156,10 +161,13 @@ impl Registry {
         let mut keeper = Keeper::new(inner.clone(), folder, taken);
         let loaded = keeper.first_look().await?;
         let keeper = AbortOnDropHandle::new(tokio::spawn(keeper.keep()));
-        if timeout(LOAD_AT_START_MAX, loaded).await.is_err() {
-            warn!("not all chores are loaded yet: the peer goes on without them meanwhile");
-        }
-        Ok(Registry { inner, commands, keeper: Arc::new(Mutex::new(Some(keeper))) })
+        let loading = Box::pin(async {
+            if timeout(LOAD_AT_START_MAX, loaded).await.is_err() {
+                warn!("not all chores are loaded yet: the peer goes on without them meanwhile");
+            }
+        });
+        let keeper = Arc::new(Mutex::new(Some(keeper)));
+        Ok((Registry { inner, commands, keeper }, loading))
     }
 
     /// By name. Never waits for a run.

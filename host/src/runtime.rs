@@ -33,12 +33,20 @@ use wasmtime::component::Linker;
 use wasmtime::{Config, Engine};
 
 use crate::error::chain;
-use crate::limits::{COMPILATIONS_AT_ONCE, COMPILE_TIMEOUT, EPOCH_TICK};
+use crate::limits::{COMPILATIONS_AT_ONCE, COMPILE_TIMEOUT, EPOCH_TICK, EVENTS_EVERY};
 use crate::meters::Tally;
 use crate::package::Digest;
 use cache::{Cache, Fingerprint, Place};
 use compile::Linked;
 use store::{Bare, Granted};
+
+/// The threads that whatever waits is run on. Guests take long turns: who would look at timers and
+/// sockets only after many of them, as is usual, would begin other chores' runs late.
+pub fn threads() -> tokio::runtime::Builder {
+    let mut threads = tokio::runtime::Builder::new_multi_thread();
+    threads.enable_all().event_interval(EVENTS_EVERY);
+    threads
+}
 
 /// How components are compiled.
 #[derive(Clone, Debug)]

@@ -146,7 +146,7 @@ pub struct CycleStatus {
     pub name: String,
     /// Text with a unit, or "off".
     pub interval: String,
-    /// "idle", "running", "winding-down", "paused", "off", "held", "backing-off" or "stopped".
+    /// "idle", "running", "winding-down", "paused", "off", "held", "waiting", "backing-off" or "stopped".
     pub state: String,
     /// Runs begun so far, over restarts of the peer too.
     pub iteration: u64,

@@ -54,7 +54,7 @@ impl Sight {
         let awaited = match status.state {
             State::Running { .. } | State::Stopping { .. } => status.must_end.map(Awaited::End),
             // In the last two only a trigger can be due.
-            State::Idle { .. } | State::Paused | State::Disabled => {
+            State::Idle { .. } | State::Waiting { .. } | State::Paused | State::Disabled => {
                 status.next_due.map(Awaited::Begin)
             }
             State::Held | State::Stopped => None,

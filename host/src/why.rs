@@ -48,6 +48,13 @@ pub fn next(chore: &ChoreStatus, cycle: &str, now: Timestamp) -> String {
     if let Some(since) = cycle.running_since {
         return format!("a run is in progress since {}{}", when(since, now), after(cycle, now));
     }
+    if cycle.state == "waiting" {
+        let due = cycle.next.map_or_else(String::new, |due| format!(" since {}", when(due, now)));
+        return format!(
+            "a run is due{due} and waits for its turn: as many runs of {name} are in progress as \
+             may be at once; raise `limits.runs` in {name}.toml"
+        );
+    }
     if let Some(pause) = &cycle.pause {
         let ends = match pause.until {
             Some(until) => format!("until {}", when(until, now)),
@@ -246,6 +253,11 @@ fn reason(reason: SkipReason, event: Option<&EventRecord>, now: Timestamp) -> St
         (SkipReason::Restarted, ..) => "a restart began a full interval".to_owned(),
         (SkipReason::Running, ..) => {
             "the run before was still in progress, and one slot waited for it already".to_owned()
+        }
+        (SkipReason::Crowded, ..) => {
+            "as many runs of the chore were in progress as may be at once (`limits.runs`), and one \
+             slot waited already"
+                .to_owned()
         }
         (SkipReason::Held, ..) => {
             "the chore was being replaced, and one slot waited already".to_owned()

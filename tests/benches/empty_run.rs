@@ -25,7 +25,7 @@ fn main() {
         return;
     }
     let bench_calls = guest::component(CHORE);
-    let tokio = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let tokio = chore_host::runtime::threads().build();
     tokio.expect("an async runtime").block_on(async {
         let root = tempfile::Builder::new().prefix("bench").tempdir().expect("a directory");
         let mut options = PlanetOptions::new(root.path(), Runtime::new().expect("an engine"));

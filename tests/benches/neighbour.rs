@@ -28,7 +28,7 @@ const AGAIN: &str = "start = \"now\"\ninterval = \"1ms\"\ntimeout = \"1s\"";
 const NO_REST: &str = "\n[failure]\nbackoff-first = \"0s\"\n";
 
 /// Runs of the neighbour beside each guest, unless `ZOO_RUNS` says otherwise.
-const RUNS: usize = 50;
+const RUNS: usize = 101;
 
 /// What a neighbour may be late by, at p99, beyond what it is alone.
 const LATE_MAX: Duration = Duration::from_millis(10);
@@ -45,7 +45,7 @@ fn main() {
         return;
     }
     zoo::prepare();
-    let tokio = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let tokio = chore_host::runtime::threads().build();
     tokio.expect("an async runtime").block_on(measure());
 }
 

@@ -36,7 +36,7 @@ fn main() {
         return;
     }
     let component = guest::component(CHORE);
-    let tokio = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let tokio = chore_host::runtime::threads().build();
     tokio.expect("an async runtime").block_on(async {
         let root = tempfile::Builder::new().prefix("bench").tempdir().expect("a directory");
         let place = Place { directory: root.path().join("code"), secret: root.path().join("key") };

@@ -77,6 +77,9 @@ struct Inner {
     steps: Vec<(String, Step)>,
     waiters: HashMap<u64, oneshot::Sender<Triggered>>,
     remembered: HashMap<String, Remembered>,
+    /// Cycles with a run in progress, and how many may have one.
+    running: usize,
+    running_max: usize,
     held: bool,
     stopping: bool,
     /// An operator's or author's wish must survive a crash right after its answer.
@@ -118,6 +121,8 @@ impl Board {
             steps: Vec::new(),
             waiters: HashMap::new(),
             remembered,
+            running: 0,
+            running_max: spec.limits.runs_max(),
             held: false,
             stopping: false,
             urgent: false,
@@ -136,8 +141,11 @@ impl Board {
     /// What the actor has to do, and when it should look again at the latest.
     pub(super) fn due(&self, now: Timestamp) -> (Vec<(String, Step)>, Option<Timestamp>) {
         let mut inner = self.lock();
-        let names: Vec<String> = inner.cycles.keys().cloned().collect();
-        for name in names {
+        let due = |(name, entry): (&String, &Entry)| (entry.cycle.next_due(), name.clone());
+        let mut names: Vec<_> = inner.cycles.iter().map(due).collect();
+        // When there is not room for all, it is for those that have waited the longest.
+        names.sort_unstable();
+        for (_, name) in names {
             inner.step(&name, now, Input::Time);
         }
         inner.cycles.retain(|_, entry| entry.is_there());
@@ -357,7 +365,11 @@ impl Inner {
 
     fn step(&mut self, name: &str, now: Timestamp, input: Input) {
         let Some(entry) = self.cycles.get_mut(name) else { return };
-        for step in entry.cycle.step(now, input) {
+        entry.cycle.set_room(self.running < self.running_max);
+        let before = usize::from(entry.cycle.is_running());
+        let steps = entry.cycle.step(now, input);
+        self.running = self.running + usize::from(entry.cycle.is_running()) - before;
+        for step in steps {
             match step {
                 Step::Answer { waiter, answer } => {
                     let Some(waiter) = self.waiters.remove(&waiter.0) else { continue };
@@ -438,6 +450,7 @@ fn word(status: &Status) -> &'static str {
         State::Paused => "paused",
         State::Disabled => "off",
         State::Held => "held",
+        State::Waiting { .. } => "waiting",
         State::Stopped => "stopped",
         State::Idle { .. } if status.backing_off_until.is_some() => "backing-off",
         State::Idle { .. } => "idle",

@@ -17,7 +17,7 @@ use crate::config::Limits;
 use crate::cycle::{Run, RunReason, Schedule};
 use crate::error::chain;
 use crate::kademlia::Kademlia;
-use crate::ledger::Ledger;
+use crate::ledger::{Build, Ledger};
 use crate::limits::{Amount, CLOSE_TIMEOUT, Limit, OPEN_TIMEOUT};
 use crate::logs::ChoreLog;
 use crate::memory::Memory;
@@ -33,9 +33,7 @@ use crate::transport::Transport;
 /// Everything that decides how a chore is opened and run.
 pub struct Spec {
     pub name: ChoreName,
-    pub version: String,
-    /// SHA-256 of the component, hexadecimal.
-    pub digest: String,
+    pub build: Arc<Build>,
     /// Counts replacements of the chore.
     pub generation: u64,
     pub program: Program,
@@ -286,7 +284,7 @@ async fn judge(spec: &Spec, done: Done, deadline: Instant, signals: &Signals) ->
 }
 
 async fn keep(spec: &Spec, data: Vec<u8>) -> Outcome {
-    match spec.services.memory.save_state(spec.name.as_str(), data, &spec.version).await {
+    match spec.services.memory.save_state(spec.name.as_str(), data, &spec.build.version).await {
         Ok(()) => Outcome::Succeeded,
         Err(err) => Outcome::HostFailed { message: format!("save state: {}", chain(&err)) },
     }

@@ -9,64 +9,42 @@ use crate::chore::Spec;
 use crate::chore::calls::{self, Finished};
 use crate::clock::Timestamp;
 use crate::cycle::{GiveUpHow, Run, Skipped};
-use crate::ledger::Ended;
+use crate::ledger::{Began, Ended};
 use crate::news::Event;
-use crate::record::{EventRecord, RunRecord, SkipRecord, Usage};
+use crate::record::{EventRecord, SkipRecord, Usage};
 use crate::status::{LastRun, Outcome};
 
 /// Who does what the failure policy of a chore says.
 pub(super) const BY_POLICY: &str = "its failure policy";
 
 /// A run that begins now, with its number.
-pub(super) fn began(spec: &Spec, cycle: &str, run: &Run, by: String) -> Arc<RunRecord> {
+pub(super) fn began(spec: &Spec, cycle: &str, run: &Run, by: String) -> Arc<Began> {
     let ledger = &spec.services.ledger;
-    let record = Arc::new(RunRecord {
+    let began = Arc::new(Began {
         run: ledger.next_run(),
-        chore: spec.name.as_str().to_owned(),
-        cycle: cycle.to_owned(),
-        version: spec.version.clone(),
-        digest: spec.digest.clone(),
+        build: spec.build.clone(),
         generation: spec.generation,
+        cycle: cycle.to_owned(),
         iteration: run.iteration,
-        reason: calls::reason(run.reason).to_owned(),
+        reason: calls::reason(run.reason),
         by,
         due: run.due,
         slot: run.slot,
         started: Timestamp::now(),
-        elapsed: None,
-        outcome: None,
-        usage: Usage::default(),
-        log: Vec::new(),
-        log_lines: 0,
-        backtrace: Vec::new(),
     });
-    ledger.began(record.clone());
-    spec.services.news.tell(|| Event::Run(RunRecord::clone(&record)));
-    record
+    ledger.began(began.clone());
+    spec.services.news.tell(|| Event::Run(began.record(None)));
+    began
 }
 
-/// `record` is what was told when it began.
-pub(super) fn ended(spec: &Spec, record: &RunRecord, finished: Finished) -> LastRun {
+pub(super) fn ended(spec: &Spec, began: &Began, finished: Finished) -> LastRun {
     let Finished { last, log, log_lines, backtrace } = finished;
     let (elapsed, outcome, usage) = (last.elapsed, last.outcome.clone(), last.usage);
     let ended = Arc::new(Ended { elapsed, outcome, usage, log, log_lines, backtrace });
     // First, so that whoever begins to listen now finds it there.
     spec.services.ledger.ended(last.run, ended.clone());
-    spec.services.news.tell(|| Event::Run(of(record, &ended)));
+    spec.services.news.tell(|| Event::Run(began.record(Some(&ended))));
     last
-}
-
-/// A run with its end.
-fn of(record: &RunRecord, ended: &Ended) -> RunRecord {
-    RunRecord {
-        elapsed: Some(ended.elapsed),
-        outcome: Some(ended.outcome.clone()),
-        usage: ended.usage,
-        log: ended.log.clone(),
-        log_lines: ended.log_lines,
-        backtrace: ended.backtrace.clone(),
-        ..record.clone()
-    }
 }
 
 pub(super) fn skipped(spec: &Spec, cycle: &str, skipped: Skipped) {

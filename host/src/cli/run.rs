@@ -1,6 +1,7 @@
 //! Runs one peer until it is told to stop: reads its config, starts its log, serves its control
 //! socket, tells its supervisor how it is, and closes it within the budget that it names.
 
+use std::convert::Infallible;
 use std::io::Read;
 use std::path::Path;
 use std::process::exit;
@@ -48,7 +49,7 @@ pub(super) async fn run(home: Home) -> Result<u8, Error> {
     let spans = traces.as_ref().map(Traces::spans);
     let options =
         Options { home: home.clone(), config, runtime: None, manner: Manner::default(), spans };
-    let peer = tokio::select! {
+    let mut peer = tokio::select! {
         started = Peer::start(options) => started?,
         signal = stop.signal() => {
             info!(signal, "stopped before the peer had started");
@@ -69,20 +70,13 @@ pub(super) async fn run(home: Home) -> Result<u8, Error> {
             return Err(err);
         }
     };
-    let status = peer.handle().status();
-    info!(
-        version = status.version,
-        node = status.node,
-        listen = status.listen,
-        api = tcp.as_ref().map(|tcp| tcp.local_addr().to_string()).unwrap_or_default(),
-        home = %home.root().display(),
-        "peer runs"
-    );
-    supervisor.ready(&summary(&status));
-    let telling = tokio::spawn(tell(supervisor.clone(), peer.handle()));
-    let telling = AbortOnDropHandle::new(telling);
-    let end = until_the_end(&peer, &mut stop).await;
-    drop(telling);
+    let api = tcp.as_ref().map(|tcp| tcp.local_addr().to_string()).unwrap_or_default();
+    let (handle, budget) = (peer.handle(), peer.shutdown_budget());
+    // It answers, and can be closed, while chores are loaded.
+    let end = tokio::select! {
+        end = until_the_end(&handle, budget, &mut stop) => end,
+        never = say(&mut peer, &home, &api, &supervisor) => match never {},
+    };
     supervisor.stopping("closing", peer.shutdown_budget().saturating_add(CLOSE_MARGIN));
     let closed = close(peer, &mut stop).await;
     if let Some(tcp) = tcp {
@@ -97,10 +91,29 @@ pub(super) async fn run(home: Home) -> Result<u8, Error> {
     end.map(|()| 0)
 }
 
+/// Says in the log and to the supervisor that the peer runs, once its chores are loaded, and from then
+/// on how it is.
+async fn say(peer: &mut Peer, home: &Home, api: &str, supervisor: &Arc<Supervisor>) -> Infallible {
+    peer.loaded().await;
+    let status = peer.handle().status();
+    info!(
+        version = status.version,
+        node = status.node,
+        listen = status.listen,
+        api,
+        home = %home.root().display(),
+        "peer runs"
+    );
+    supervisor.ready(&summary(&status));
+    // A task of its own: what it proves is that such get their turn.
+    let telling = tokio::spawn(tell(supervisor.clone(), peer.handle()));
+    let _telling = AbortOnDropHandle::new(telling);
+    std::future::pending().await
+}
+
 /// Says in the log why the peer is to close. An error is the peer's own wish.
-async fn until_the_end(peer: &Peer, stop: &mut Stop) -> Result<(), Error> {
-    let budget = humantime::format_duration(peer.shutdown_budget()).to_string();
-    let handle = peer.handle();
+async fn until_the_end(handle: &Handle, budget: Duration, stop: &mut Stop) -> Result<(), Error> {
+    let budget = humantime::format_duration(budget).to_string();
     tokio::select! {
         signal = stop.signal() => {
             info!(signal, budget, "closing; a second signal ends it at once");

@@ -37,6 +37,8 @@ pub struct Limits {
     /// Bytes that one call has handed over and that have no answer yet.
     #[serde(with = "units::size")]
     pub in_flight: u64,
+    /// Runs in progress at once, each of another cycle.
+    pub runs: u64,
 }
 
 impl Default for Limits {
@@ -65,6 +67,7 @@ impl Limits {
             sql_statement: time(Limit::SqlStatement),
             streams: number(Limit::Streams),
             in_flight: number(Limit::InFlight),
+            runs: number(Limit::Runs),
         }
     }
 
@@ -79,6 +82,7 @@ impl Limits {
             Limit::SqlStatement => Amount::Time(self.sql_statement),
             Limit::Streams => Amount::Count(self.streams),
             Limit::InFlight => Amount::Bytes(self.in_flight),
+            Limit::Runs => Amount::Count(self.runs),
         }
     }
 
@@ -88,6 +92,11 @@ impl Limits {
             (amount, most) if amount <= most => amount,
             (_, most) => most,
         })
+    }
+
+    /// Runs at once.
+    pub fn runs_max(&self) -> usize {
+        usize::try_from(self.runs).unwrap_or(usize::MAX)
     }
 
     /// Memory of one instance, in bytes.
@@ -132,6 +141,7 @@ pub struct Asked {
     sql_statement: Option<Span>,
     streams: Option<u64>,
     in_flight: Option<Size>,
+    runs: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -155,6 +165,7 @@ impl Asked {
             Limit::SqlStatement => time(self.sql_statement),
             Limit::Streams => count(self.streams),
             Limit::InFlight => bytes(self.in_flight),
+            Limit::Runs => count(self.runs),
         }
     }
 
@@ -196,6 +207,7 @@ pub const KEYS: &[Key] = &[
         "\"64MiB\"",
         "Requests, statements and parameters of one call that have no answer yet.",
     ),
+    key(Limit::Runs, "16", "Runs of one chore in progress at once; others wait for their turn."),
 ];
 
 /// The same, for the peer's ceilings.
@@ -209,6 +221,7 @@ pub const CEILING_KEYS: &[Key] = &[
     ceiling(&KEYS[6], "\"10m\""),
     ceiling(&KEYS[7], "1000"),
     ceiling(&KEYS[8], "\"1GiB\""),
+    ceiling(&KEYS[9], "1000"),
 ];
 
 const fn key(limit: Limit, default: &'static str, help: &'static str) -> Key {

@@ -58,7 +58,7 @@ fn every_key_is_read() {
         probation-runs = 0
         require-signed = true
         trusted-keys = ["KEY"]
-        limits = { memory = "32MiB", cpu = "10s", grace = "0s", log-lines = 1, metric-series = 2, sql-database = "3MiB", sql-statement = "4s", streams = 5, in-flight = "6MiB" }
+        limits = { memory = "32MiB", cpu = "10s", grace = "0s", log-lines = 1, metric-series = 2, sql-database = "3MiB", sql-statement = "4s", streams = 5, in-flight = "6MiB", runs = 7 }
         ceiling = { memory = "64MiB", cpu = "20s" }
         failure.policy = "stop-peer"
         failure.after = 1
@@ -110,6 +110,7 @@ fn every_key_is_read() {
                 sql_statement: Duration::from_secs(4),
                 streams: 5,
                 in_flight: 6 << 20,
+                runs: 7,
             },
             ceiling: Ceiling(Limits {
                 memory: 64 << 20,

@@ -125,7 +125,7 @@ const SCHEMAS: &[(&str, &[Field])] = &[
             (
                 "state",
                 "string",
-                "idle, running, winding-down, paused, off, held, backing-off or stopped",
+                "idle, running, winding-down, waiting, paused, off, held, backing-off or stopped",
             ),
             ("iteration", "integer", "Runs begun so far, over restarts of the peer too"),
             ("failures", "integer", "Since the last success"),
@@ -248,7 +248,7 @@ const SCHEMAS: &[(&str, &[Field])] = &[
             (
                 "reason",
                 "string",
-                "running, held, backing-off, late, paused, restarted, off, stopped or away",
+                "running, crowded, held, backing-off, late, paused, restarted, off, stopped or away",
             ),
         ],
     ),

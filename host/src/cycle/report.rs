@@ -83,6 +83,10 @@ pub enum State {
     Disabled,
     /// Its chore is being replaced.
     Held,
+    /// A run is due, and as many of its chore are in progress as may be.
+    Waiting {
+        due: Option<Timestamp>,
+    },
     /// A stop waits for the run in progress.
     Stopping {
         since: Timestamp,
@@ -103,7 +107,7 @@ pub struct Status {
     pub paused_since: Option<Timestamp>,
     pub paused_until: Option<Timestamp>,
     /// When a run is due next, back-off included; in the past while it waits for the run in
-    /// progress or a release.
+    /// progress, for room or a release.
     pub next_due: Option<Timestamp>,
     /// Set while repeated failures put off the next run.
     pub backing_off_until: Option<Timestamp>,
@@ -137,6 +141,7 @@ impl Cycle {
         match () {
             () if self.stopping => State::Stopped,
             () if self.held => State::Held,
+            () if self.waits => State::Waiting { due: self.next_due() },
             () if self.paused.is_some() => State::Paused,
             () if self.interval() == Interval::Off => State::Disabled,
             () => State::Idle { next: self.next_due() },

@@ -12,6 +12,8 @@ use crate::clock::Timestamp;
 pub enum SkipReason {
     /// The run before was still in progress, and one slot waited for its end already.
     Running,
+    /// As many runs of the chore were in progress as may be, and one slot waited already.
+    Crowded,
     /// The chore was being replaced, and one slot waited already.
     Held,
     /// Failures put runs off, and one slot waited already.
@@ -30,8 +32,9 @@ pub enum SkipReason {
 }
 
 impl SkipReason {
-    pub const ALL: [SkipReason; 9] = [
+    pub const ALL: [SkipReason; 10] = [
         SkipReason::Running,
+        SkipReason::Crowded,
         SkipReason::Held,
         SkipReason::BackingOff,
         SkipReason::Late,
@@ -46,6 +49,7 @@ impl SkipReason {
     pub fn word(self) -> &'static str {
         match self {
             SkipReason::Running => "running",
+            SkipReason::Crowded => "crowded",
             SkipReason::Held => "held",
             SkipReason::BackingOff => "backing-off",
             SkipReason::Late => "late",
@@ -99,6 +103,7 @@ impl Cycle {
         match () {
             () if self.running.is_some() => SkipReason::Running,
             () if self.held => SkipReason::Held,
+            () if self.waits => SkipReason::Crowded,
             () if self.tick.is_some_and(waits) => SkipReason::BackingOff,
             () => SkipReason::Late,
         }

@@ -28,6 +28,8 @@ struct Table {
     select: &'static str,
     /// The column that it is ordered by.
     time: &'static str,
+    /// What belongs to a cycle.
+    of_cycle: &'static str,
     entry: fn(&Row) -> rusqlite::Result<(i64, Entry)>,
 }
 
@@ -35,18 +37,22 @@ const RUNS: Table = Table {
     kind: 0,
     select: RUN,
     time: "started",
+    of_cycle: "name = ?",
     entry: |row| Ok((row.get(0)?, Entry::Run(run_of(row)?))),
 };
 const SKIPS: Table = Table {
     kind: 1,
     select: SKIP,
     time: "first",
+    of_cycle: "name = ?",
     entry: |row| Ok((row.get(6)?, Entry::Skip(skip_of(row)?))),
 };
 const EVENTS: Table = Table {
     kind: 2,
     select: EVENT,
     time: "at",
+    // What was done to all cycles was done to this one.
+    of_cycle: "cycle IN ('', ?)",
     entry: |row| Ok((row.get(6)?, Entry::Event(event_of(row)?))),
 };
 
@@ -83,14 +89,20 @@ struct Wanted {
 impl Wanted {
     fn of(query: &Query, table: &Table) -> Wanted {
         let mut wanted = Wanted { conditions: Vec::new(), values: Vec::new() };
-        if let Some(chore) = &query.chore {
-            wanted.and("chore = ?", [chore.clone().into()]);
-        }
-        if let Some(cycle) = &query.cycle {
-            // What was done to all cycles was done to this one.
-            let events = table.kind == EVENTS.kind;
-            let condition = if events { "cycle IN ('', ?)" } else { "cycle = ?" };
-            wanted.and(condition, [cycle.clone().into()]);
+        let chore = query.chore.clone().map(|chore| ("chore = ?", chore));
+        let cycle = query.cycle.clone().map(|cycle| (table.of_cycle, cycle));
+        let names: Vec<_> = chore.into_iter().chain(cycle).collect();
+        if table.kind != EVENTS.kind && !names.is_empty() {
+            // By number, which is what the index is for; one, if it can be no more.
+            let conditions: Vec<&str> = names.iter().map(|(condition, _)| *condition).collect();
+            let is = if names.len() == 2 { "=" } else { "IN" };
+            let ids = format!("SELECT id FROM cycle WHERE {}", conditions.join(" AND "));
+            wanted.conditions.push(format!("cycle_id {is} ({ids})"));
+            wanted.values.extend(names.into_iter().map(|(_, name)| name.into()));
+        } else {
+            for (condition, name) in names {
+                wanted.and(condition, [name.into()]);
+            }
         }
         match query.outcome.as_deref() {
             None => {}
@@ -111,7 +123,7 @@ impl Wanted {
             Ordering::Greater => self.and(&format!("{time} <= ?"), [at.into()]),
             // The first half is what the index is for.
             Ordering::Equal => {
-                let condition = format!("{time} <= ? AND ({time} < ? OR rowid < ?)");
+                let condition = format!("{time} <= ? AND ({time} < ? OR id < ?)");
                 self.and(&condition, [at.into(), at.into(), row.into()]);
             }
         }
@@ -132,8 +144,8 @@ impl Wanted {
             true => String::new(),
             false => format!(" WHERE {}", self.conditions.join(" AND ")),
         };
-        let Table { kind, select, time, entry } = table;
-        let sql = format!("{select}{conditions} ORDER BY {time} DESC, rowid DESC LIMIT {limit}");
+        let Table { kind, select, time, entry, .. } = table;
+        let sql = format!("{select}{conditions} ORDER BY {time} DESC, id DESC LIMIT {limit}");
         let mut statement = connection.prepare_cached(&sql)?;
         let placed = |row: &Row| {
             let (row, entry) = entry(row)?;
@@ -155,12 +167,16 @@ pub(super) fn around(
     at: Timestamp,
 ) -> rusqlite::Result<Around> {
     let of = params![chore, cycle, at.as_nanos()];
-    let sql = |select: &str, rest: &str| format!("{select} WHERE chore = ?1 AND {rest} LIMIT 1");
-    let runs =
-        sql(RUN, "cycle = ?2 AND min(coalesce(slot, due), started) <= ?3 ORDER BY started DESC");
-    let next = sql(RUN, "cycle = ?2 AND min(coalesce(slot, due), started) > ?3 ORDER BY started");
-    let skips = sql(SKIP, "cycle = ?2 AND first <= ?3 ORDER BY first DESC");
-    let events = sql(EVENT, "cycle IN ('', ?2) AND at <= ?3 ORDER BY at DESC");
+    let sql = |select: &str, rest: &str| format!("{select} WHERE {rest} LIMIT 1");
+    let of_cycle = |select: &str, rest: &str| {
+        let ids = "SELECT id FROM cycle WHERE chore = ?1 AND name = ?2";
+        sql(select, &format!("cycle_id = ({ids}) AND {rest}"))
+    };
+    let begun = "min(coalesce(slot, due), started)";
+    let runs = of_cycle(RUN, &format!("{begun} <= ?3 ORDER BY started DESC"));
+    let next = of_cycle(RUN, &format!("{begun} > ?3 ORDER BY started"));
+    let skips = of_cycle(SKIP, "first <= ?3 ORDER BY first DESC");
+    let events = sql(EVENT, "chore = ?1 AND cycle IN ('', ?2) AND at <= ?3 ORDER BY at DESC");
     let one = |sql: &str| connection.prepare_cached(sql)?.query_row(of, run_of).optional();
     Ok(Around {
         run: one(&runs)?,

@@ -2,10 +2,12 @@
 
 #![allow(clippy::unwrap_used)]
 
+use rusqlite::Connection;
 use tempfile::TempDir;
 
 use super::*;
 use crate::cycle::SkipReason;
+use crate::limits::CYCLES_MAX;
 use crate::record::{Cursor, Entry};
 
 const KEEP: Keep = Keep { age: Duration::from_secs(3600), rows: 1_000 };
@@ -32,25 +34,18 @@ impl Home {
 /// Tells the ledger of a run that begins now.
 fn begin(ledger: &Ledger, chore: &str, cycle: &str, started: Timestamp) -> u64 {
     let run = ledger.next_run();
-    ledger.began(Arc::new(RunRecord {
+    let (chore, version, digest) = (chore.into(), "1.0.0".into(), "ab".repeat(32));
+    ledger.began(Arc::new(Began {
         run,
-        chore: chore.into(),
-        cycle: cycle.into(),
-        version: "1.0.0".into(),
-        digest: "ab".repeat(32),
+        build: Arc::new(Build { chore, version, digest }),
         generation: 3,
+        cycle: cycle.into(),
         iteration: run + 10,
-        reason: "trigger".into(),
+        reason: "trigger",
         by: "alice".into(),
         due: started.minus(Duration::from_millis(5)),
         slot: Some(started.minus(Duration::from_millis(7))),
         started,
-        elapsed: None,
-        outcome: None,
-        usage: Usage::default(),
-        log: vec![],
-        log_lines: 0,
-        backtrace: vec![],
     }));
     run
 }
@@ -288,6 +283,105 @@ async fn no_more_is_kept_than_is_asked_for() {
     end(&ledger, run, Outcome::Succeeded);
     let query = Query { chore: Some("a".into()), runs: true, ..Query::default() };
     assert_eq!(runs(&ledger, query).await, [run, 9, 8, 7, 6]);
+}
+
+#[tokio::test]
+async fn many_rows_go_at_once_and_never_more_than_a_tenth_too_many_stay() {
+    let home = Home::new();
+    let ledger = home.open(Keep { rows: 100, ..KEEP }).await;
+    let mut most = 0;
+    for i in 1..=250 {
+        let run = begin(&ledger, "a", "main", ago(1_000 - i));
+        end(&ledger, run, Outcome::Succeeded);
+        let kept = runs(&ledger, Query { runs: true, ..Query::default() }).await;
+        most = most.max(kept.len());
+        assert_eq!((kept.first(), kept.len() as u64 >= i.min(100)), (Some(&run), true));
+    }
+    assert_eq!(most, 110);
+}
+
+#[tokio::test]
+async fn a_chore_that_changes_the_names_of_its_cycles_for_ever_fills_no_disk() {
+    let home = Home::new();
+    let ledger = home.open(KEEP).await;
+    let rows = || {
+        let connection = Connection::open(home.0.path().join("ledger.db")).unwrap();
+        let count = |table: &str| {
+            let sql = format!("SELECT count(*) FROM {table}");
+            connection.query_row(&sql, [], |row| row.get::<_, i64>(0)).unwrap()
+        };
+        ["run_row", "skip_row", "cycle"].map(count)
+    };
+    for life in 0..2 {
+        let mut last = 0;
+        for name in 0..CYCLES_MAX + 50 {
+            let cycle = format!("{life}-{name}");
+            last = begin(&ledger, "a", &cycle, ago(10));
+            end(&ledger, last, Outcome::Succeeded);
+            let (first, reason) = (ago(9), SkipReason::Late);
+            ledger.skipped("a", &cycle, Skipped { first, last: first, slots: 1, reason });
+        }
+        ledger.written().await;
+        assert_eq!(rows(), [CYCLES_MAX as i64; 3], "life {life}");
+        let newest = runs(&ledger, Query { limit: 1, runs: true, ..Query::default() }).await;
+        assert_eq!(newest, [last]);
+    }
+}
+
+#[tokio::test]
+async fn rows_of_the_first_schema_are_kept() {
+    let home = Home::new();
+    let path = home.0.path().join("ledger.db");
+    let old = Database::open(&path, &rows::MIGRATIONS[..1]).await.unwrap();
+    let started = ago(10).as_nanos();
+    let fill = move |connection: &Connection| {
+        for (id, cycle, digest) in [(3, "main", "ab"), (4, "other", "ab"), (5, "main", "cd")] {
+            connection.execute(
+                "INSERT INTO run VALUES (?1, 'a', ?2, '1.0.0', ?3, 1, ?1, 'start', '', ?4, NULL,
+                    ?4, 7, 'succeeded', '', 8, 9, 'INFO x', 1, '', 2, 3)",
+                (id, cycle, digest, started + id),
+            )?;
+        }
+        connection
+            .execute("INSERT INTO skip VALUES (1, 'a', 'rare', ?1, ?1, 2, 'late')", [started])?;
+        Ok(())
+    };
+    old.write(fill).await.unwrap();
+    old.close().await.unwrap();
+    let ledger = home.open(KEEP).await;
+    let of_cycle = |cycle: &str| Query {
+        chore: Some("a".into()),
+        cycle: Some(cycle.into()),
+        ..Query::default()
+    };
+    assert_eq!(runs(&ledger, Query::default()).await, [5, 4, 3]);
+    assert_eq!(runs(&ledger, of_cycle("main")).await, [5, 3]);
+    let found = ledger.run(5).await.unwrap().unwrap();
+    assert_eq!((found.cycle.as_str(), found.digest.as_str()), ("main", "cd"));
+    assert_eq!((found.log, found.usage.host_bytes), (vec!["INFO x".to_owned()], 3));
+    let rare = ledger.entries(of_cycle("rare")).await.unwrap().entries;
+    assert!(matches!(&rare[..], [Entry::Skip(skip)] if skip.slots == 2), "{rare:?}");
+    // New ones are of the same cycles.
+    assert_eq!(begin(&ledger, "a", "main", ago(1)), 6);
+    assert_eq!(runs(&ledger, of_cycle("main")).await, [6, 5, 3]);
+}
+
+#[tokio::test]
+async fn what_could_not_be_written_leaves_the_next_rows_whole() {
+    let home = Home::new();
+    let ledger = home.open(KEEP).await;
+    let path = home.0.path().join("ledger.db");
+    let other = Connection::open(&path).unwrap();
+    let trigger = |sql: &str| other.execute_batch(sql).unwrap();
+    trigger("CREATE TRIGGER no BEFORE INSERT ON run_row BEGIN SELECT raise(ROLLBACK, 'no'); END");
+    begin(&ledger, "a", "main", ago(20));
+    ledger.written().await;
+    assert_eq!(ledger.counts().lost, 1);
+    trigger("DROP TRIGGER no");
+    // Its cycle was undone with it.
+    let run = begin(&ledger, "a", "main", ago(10));
+    assert_eq!(runs(&ledger, Query::default()).await, [run]);
+    assert_eq!(ledger.run(run).await.unwrap().unwrap().cycle, "main");
 }
 
 #[tokio::test]

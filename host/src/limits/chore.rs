@@ -98,6 +98,11 @@ pub const SAMPLE_EVERY: Duration = Duration::from_secs(10);
 /// Cycles of one chore, those it adds itself included.
 pub const CYCLES_MAX: usize = 1_000;
 
+/// Runs of one chore in progress at once, each of another cycle; what is due beyond waits for its
+/// turn. A thousand that began together would keep every processor busy for 50 ms, and other chores
+/// waiting; and each may take all the memory of an instance.
+pub const RUNS_AT_ONCE: usize = 16;
+
 /// Memories, tables and core instances of one component, each.
 pub const INSTANCE_PARTS_MAX: usize = 64;
 
@@ -142,6 +147,10 @@ pub const GRACE: Duration = Duration::from_secs(10);
 
 /// How often running guests are looked at: no run outlives its deadline by more than this.
 pub const EPOCH_TICK: Duration = Duration::from_millis(10);
+
+/// Tasks that a thread runs before it looks at timers and sockets. Each may be a guest that keeps it for
+/// a whole [`EPOCH_TICK`]; a look costs less than a microsecond.
+pub const EVENTS_EVERY: u32 = 1;
 
 /// Longest grace that an operator can give a run: closing the peer waits for it.
 pub const GRACE_MAX: Duration = Duration::from_secs(10 * 60);

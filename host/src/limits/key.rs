@@ -8,10 +8,11 @@ use bytesize::ByteSize;
 
 use super::{
     CHORE_CPU, CHORE_CPU_CEILING, CHORE_CPU_MIN, CHORE_MEMORY_BYTES, CHORE_MEMORY_BYTES_CEILING,
-    CHORE_MEMORY_BYTES_MAX, CHORE_MEMORY_BYTES_MIN, GRACE, GRACE_MAX, IN_FLIGHT_BYTES_CEILING,
-    IN_FLIGHT_BYTES_MAX, LOG_LINES_PER_CALL_CEILING, LOG_LINES_PER_CALL_MAX, METRIC_SERIES_CEILING,
-    METRIC_SERIES_MAX, MIB, RUN_TIMEOUT_MAX, SQL_DATABASE_BYTES_CEILING, SQL_DATABASE_BYTES_MAX,
-    SQL_STATEMENT_TIMEOUT, SQL_STATEMENT_TIMEOUT_CEILING, STREAMS_CEILING, STREAMS_MAX,
+    CHORE_MEMORY_BYTES_MAX, CHORE_MEMORY_BYTES_MIN, CYCLES_MAX, GRACE, GRACE_MAX,
+    IN_FLIGHT_BYTES_CEILING, IN_FLIGHT_BYTES_MAX, LOG_LINES_PER_CALL_CEILING,
+    LOG_LINES_PER_CALL_MAX, METRIC_SERIES_CEILING, METRIC_SERIES_MAX, MIB, RUN_TIMEOUT_MAX,
+    RUNS_AT_ONCE, SQL_DATABASE_BYTES_CEILING, SQL_DATABASE_BYTES_MAX, SQL_STATEMENT_TIMEOUT,
+    SQL_STATEMENT_TIMEOUT_CEILING, STREAMS_CEILING, STREAMS_MAX,
 };
 use crate::units;
 
@@ -27,6 +28,7 @@ pub enum Limit {
     SqlStatement,
     Streams,
     InFlight,
+    Runs,
 }
 
 /// How much of it.
@@ -57,7 +59,7 @@ const BYTES_MAX: u64 = 1 << 50;
 
 impl Limit {
     /// In the order in which they are written.
-    pub const ALL: [Limit; 9] = [
+    pub const ALL: [Limit; 10] = [
         Limit::Memory,
         Limit::Cpu,
         Limit::Grace,
@@ -67,6 +69,7 @@ impl Limit {
         Limit::SqlStatement,
         Limit::Streams,
         Limit::InFlight,
+        Limit::Runs,
     ];
 
     /// As a config file has it below its section.
@@ -81,6 +84,7 @@ impl Limit {
             Limit::SqlStatement => "sql-statement",
             Limit::Streams => "streams",
             Limit::InFlight => "in-flight",
+            Limit::Runs => "runs",
         }
     }
 
@@ -107,6 +111,7 @@ impl Limit {
             Limit::InFlight => {
                 bytes([MIB as u64, BYTES_MAX], [IN_FLIGHT_BYTES_MAX, IN_FLIGHT_BYTES_CEILING])
             }
+            Limit::Runs => count(1, [RUNS_AT_ONCE as u64, CYCLES_MAX as u64]),
         }
     }
 
@@ -122,6 +127,7 @@ impl Limit {
             Limit::SqlStatement => "the SQL statement took too long",
             Limit::Streams => "too many streams at once",
             Limit::InFlight => "too many bytes in calls without an answer yet",
+            Limit::Runs => "too many runs at once, others wait for their turn",
         }
     }
 

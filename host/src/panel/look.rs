@@ -64,7 +64,7 @@ pub(super) fn of_cycle(cycle: &CycleStatus) -> Markup {
     let tone = match cycle.state.as_str() {
         "running" => Tone::Busy,
         "backing-off" => Tone::Bad,
-        "paused" | "winding-down" | "held" => Tone::Warning,
+        "paused" | "winding-down" | "held" | "waiting" => Tone::Warning,
         _ => Tone::Quiet,
     };
     let mark = match cycle.state.as_str() {

@@ -203,9 +203,16 @@ impl Running {
             manner: manner.clone(),
             spans: None,
         };
-        let peer = match timeout(START_MAX, Peer::start(options)).await {
-            Ok(started) => started
-                .map_err(|err| Error::Start { name: name.to_owned(), source: Box::new(err) })?,
+        let start = async {
+            let mut peer = Peer::start(options).await?;
+            peer.loaded().await;
+            Ok(peer)
+        };
+        let peer = match timeout(START_MAX, start).await {
+            Ok(started) => started.map_err(|err: peer::Error| Error::Start {
+                name: name.to_owned(),
+                source: Box::new(err),
+            })?,
             Err(_) => return Err(Error::StartTooLong { name: name.to_owned() }),
         };
         match claim.serve(peer.handle()) {

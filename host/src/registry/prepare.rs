@@ -16,6 +16,7 @@ use crate::descriptor::Descriptor;
 use crate::error::chain;
 use crate::grant::{self, Capability, Grants};
 use crate::history::Version;
+use crate::ledger::Build;
 use crate::limits::CONFIG_BYTES_MAX;
 use crate::manifest::{self, Manifest, Resolved};
 use crate::minisig;
@@ -142,10 +143,10 @@ pub(super) async fn prepare(
         None => Sql::new(options.databases.join(format!("{name}.db"))),
     };
     let generation = inner.shelf().entries.get(name).map_or(0, |entry| entry.history.generation);
+    let (chore, digest) = (name.to_string(), source.pair.component.hex());
     let spec = Spec {
         name: name.clone(),
-        version: version.clone(),
-        digest: source.pair.component.hex(),
+        build: Arc::new(Build { chore, version: version.clone(), digest }),
         generation,
         program: component.program.clone(),
         schedules: resolved.schedules(seed),

@@ -93,6 +93,11 @@ fn the_next_run() {
             "no run just now: the chore is being replaced",
         ),
         (
+            CycleStatus { state: "waiting".into(), next: Some(at("11:59:59")), ..idle() },
+            "a run is due since 11:59:59Z and waits for its turn: as many runs of sender are in \
+             progress as may be at once; raise `limits.runs` in sender.toml",
+        ),
+        (
             CycleStatus { running_since: Some(at("11:59:00")), ..idle() },
             "a run is in progress since 11:59:00Z; the next is due 12:30:07Z",
         ),
@@ -233,6 +238,12 @@ fn a_moment_that_has_passed() {
             "10:30",
             "skipped at 10:30:00Z, one of 2 slots from 10:00:00Z to 11:00:00Z: the run before was \
              still in progress, and one slot waited for it already",
+        ),
+        (
+            not(skip("10:00:00", "10:00:00", 1, SkipReason::Crowded), None),
+            "10:00",
+            "skipped at 10:00:00Z: as many runs of the chore were in progress as may be at once \
+             (`limits.runs`), and one slot waited already",
         ),
         (
             not(skip("10:00:00", "10:00:00", 1, SkipReason::Away), None),

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use chore_host::clock::Timestamp;
 use chore_host::orders::Orders;
 use chore_host::peer::Home;
+use testplanet::zoo::GUESTS;
 use testplanet::{Program, SENDER, component, drop_into, eventually, refused, text};
 
 use crate::bad_satellites::{ORDERS, hanging, planet};
@@ -90,6 +91,30 @@ async fn guests_that_do_not_end_are_interrupted_and_named() {
         let said = |line: &str| line.contains("interrupted") && line.contains(name);
         assert!(end.lines().any(said), "{name}: {end}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_that_still_loads_a_chore_answers_and_ends() {
+    let guest = GUESTS.iter().find(|guest| guest.id == "open_spins").unwrap();
+    let (_folder, home) = home(&[("guest-run-counts", "")]);
+    drop_into(&home.chores(), &format!("{}.wasm", guest.name()), guest.build().bytes());
+    let peer = Program::run(home.root());
+    let state_of = |name: &str| {
+        let listed = Program::command(home.root(), &["ls", "--json"]);
+        let listed: serde_json::Value = serde_json::from_slice(&listed.stdout).ok()?;
+        let mut chores = listed.as_array()?.iter();
+        Some(chores.find(|chore| chore["name"] == name)?["state"].as_str()?.to_owned())
+    };
+    eventually("the other one is loaded", || async {
+        state_of("guest-run-counts").is_some_and(|state| state == "loaded")
+    })
+    .await;
+    assert_eq!(state_of(&guest.name()).unwrap(), "loading");
+    assert!(!peer.log().contains("peer runs"));
+    let trigger = ["trigger", "guest-run-counts", "--wait"];
+    assert!(Program::command(home.root(), &trigger).status.success());
+    let end = ends_in_time(peer);
+    assert!(end.contains(&guest.name()), "{end}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use chore_host::planet::Role;
 use chore_host::status::{LastRun, Triggered};
-use testplanet::{LONG, Testplanet, chore, chores, component, drop_into, reconfigure, told};
+use testplanet::{
+    LONG, Testplanet, chore, chores, component, drop_into, eventually, reconfigure, told,
+};
+use tokio::task::JoinHandle;
 
 const NAME: &str = "guest-run-limits";
 
@@ -117,6 +120,56 @@ async fn what_was_reached_is_named_with_numbers_and_the_line_to_change() {
         assert!(log.iter().all(|line| !line.starts_with("WARN")), "{cycle}: {log:?}");
     }
     assert_eq!(run(&planet, "spins").await.outcome.word(), "out-of-cpu");
+    planet.shutdown().await;
+}
+
+/// Triggers the cycle without waiting for its run.
+fn ask(planet: &Testplanet, cycle: &'static str) -> JoinHandle<LastRun> {
+    let handle = planet.node(0).handle();
+    tokio::spawn(async move {
+        match handle.trigger(NAME, Some(cycle), true).await.unwrap() {
+            Triggered::Ended { run } => run,
+            other => panic!("{cycle}: {other:?}"),
+        }
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn as_many_runs_as_may_be_are_in_progress_and_the_others_take_turns() {
+    let planet = planet("[limits]\nruns = 1\n", "").await;
+    let node = planet.node(0);
+    let cycle = |name: &str| {
+        let cycles = chore(node, NAME).cycles;
+        cycles.into_iter().find(|cycle| cycle.name == name).unwrap()
+    };
+    let waits = ask(&planet, "waits");
+    eventually("waits runs", || async { cycle("waits").state == "running" }).await;
+    // In another order than by name.
+    let streams = ask(&planet, "streams");
+    eventually("streams waits", || async { cycle("streams").state == "waiting" }).await;
+    let logs = ask(&planet, "logs");
+    eventually("logs waits", || async { cycle("logs").state == "waiting" }).await;
+    let why = node.handle().why(NAME, Some("logs"), None).await.unwrap().because;
+    assert!(why.contains("waits for its turn") && why.contains("`limits.runs`"), "{why}");
+    let ended = [waits, streams, logs].map(|run| tokio::time::timeout(LONG, run));
+    let [first, second, third] = ended;
+    let runs = [first.await, second.await, third.await].map(|run| run.unwrap().unwrap());
+    for pair in runs.windows(2) {
+        let ended = pair[0].started.plus(pair[0].elapsed);
+        assert!(ended <= pair[1].started, "{runs:?}");
+        assert_eq!(told(&pair[1].outcome), "succeeded");
+    }
+
+    // From the next run on.
+    drop_into(&chores(node), &format!("{NAME}.toml"), b"[limits]\nruns = 2\n");
+    node.handle().reload(Some(NAME), false).await.unwrap();
+    let both = [ask(&planet, "waits"), ask(&planet, "spins")];
+    let running = |name| cycle(name).state == "running";
+    eventually("both run", || async { running("waits") && running("spins") }).await;
+    node.handle().cancel(NAME, None).await.unwrap();
+    for run in both {
+        tokio::time::timeout(LONG, run).await.unwrap().unwrap();
+    }
     planet.shutdown().await;
 }
 

@@ -48,7 +48,9 @@ impl Cycles for Board {
             State::Paused => Doing::Paused,
             State::Disabled => Doing::Disabled,
             State::Stopping { since, .. } => Doing::Running(since.as_nanos()),
-            State::Idle { next } => Doing::Idle(next.unwrap_or(Timestamp::MAX).as_nanos()),
+            State::Idle { next } | State::Waiting { due: next } => {
+                Doing::Idle(next.unwrap_or(Timestamp::MAX).as_nanos())
+            }
             // Held or stopped: whatever comes next, it is not before now.
             State::Held | State::Stopped => Doing::Idle(Timestamp::now().as_nanos()),
         })

@@ -88,6 +88,7 @@ impl Board {
             }
         }
         inner.template = staged.template.clone();
+        inner.running_max = staged.running_max;
         inner.declared = std::mem::take(&mut staged.declared);
         inner.urgent = true;
         if inner.stopping {
@@ -101,6 +102,7 @@ impl Board {
         let now = Timestamp::now();
         let mut inner = self.lock();
         inner.template = spec.added_schedule.clone();
+        inner.running_max = spec.limits.runs_max();
         let names: Vec<String> = inner.cycles.keys().cloned().collect();
         for name in names {
             let of_config = spec.schedules.iter().find(|(of, _)| *of == name);

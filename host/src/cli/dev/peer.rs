@@ -48,7 +48,8 @@ impl OwnPeer {
             manner: Manner::default(),
             spans: None,
         };
-        let peer = Peer::start(options).await?;
+        let mut peer = Peer::start(options).await?;
+        peer.loaded().await;
         let server = claim.serve(peer.handle())?;
         Ok(OwnPeer { peer, server, home, _folder: folder })
     }

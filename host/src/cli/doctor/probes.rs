@@ -75,7 +75,7 @@ fn is_synchronised() -> Option<bool> {
 
 fn newest_run(home: &Home) -> Option<Timestamp> {
     let connection = open(&home.ledger()).ok()?;
-    let newest = "SELECT max(started) FROM run";
+    let newest = "SELECT max(started) FROM run_row";
     let nanos = connection.query_row(newest, [], |row| row.get::<_, Option<i64>>(0)).ok()??;
     Some(Timestamp::from_nanos(nanos))
 }

@@ -5,7 +5,7 @@
 use proptest::prelude::*;
 
 use super::super::*;
-use super::player::{EPOCH, config, every, moment, read_input, write_step};
+use super::player::{EPOCH, config, every, moment, read_input, tell_room, write_step};
 
 const TIMEOUT_MS: u64 = 15;
 const GRACE_MS: u64 = 6;
@@ -18,6 +18,7 @@ struct Model {
     seen_ms: u64,
     paused: bool,
     held: bool,
+    crowded: bool,
     stopping: bool,
     tick: Option<(u64, &'static str)>,
     triggers: Vec<(u64, &'static str, String)>,
@@ -62,6 +63,8 @@ impl Model {
                 self.wind_down(now, &mut steps);
             }
             "release" => self.held = false,
+            "crowded" => self.crowded = true,
+            "room" => self.crowded = false,
             // Failures put nothing off here.
             "forgive" => {}
             "due" if self.paused || self.stopping || self.interval_ms.is_none() => {}
@@ -95,7 +98,7 @@ impl Model {
     }
 
     fn begin(&mut self, now: u64, steps: &mut Vec<String>) {
-        if self.run.is_some() || self.held || self.stopping {
+        if self.run.is_some() || self.held || self.crowded || self.stopping {
             return;
         }
         let (due, reason) = match (self.triggers.iter().map(|trigger| trigger.0).min(), self.tick) {
@@ -202,6 +205,9 @@ fn inputs() -> impl Strategy<Value = Vec<(u64, String)>> {
         Just("hold"),
         Just("release"),
         Just("release"),
+        Just("crowded"),
+        Just("room"),
+        Just("room"),
         Just("forgive"),
         Just("due"),
         Just("interval off"),
@@ -270,7 +276,8 @@ proptest! {
             (now_ms, now) = (then_ms, at_ms(then_ms));
             found.push(input.clone());
             wanted.push(input.clone());
-            found.extend(step(&mut cycle, now, read_input(&input)));
+            let told = read_input(tell_room(&mut cycle, &input));
+            found.extend(step(&mut cycle, now, told));
             wanted.extend(model.step(now_ms, &input));
             prop_assert_eq!(&found, &wanted);
         }

@@ -98,7 +98,8 @@ impl Player {
             let columns: Vec<&str> = line.split('|').map(str::trim).collect();
             let [at, input, steps, wake @ ..] = &columns[..] else { panic!("too short: {line}") };
             let now = moment(at);
-            let done = self.cycle.step(now, read_input(input));
+            let told = read_input(tell_room(&mut self.cycle, input));
+            let done = self.cycle.step(now, told);
             let answered = write_steps(&done, now);
             for step in &done {
                 if let Step::Skipped(skipped) = step {
@@ -133,6 +134,15 @@ impl Player {
         assert_eq!(self.cycle.state(), wanted);
         self
     }
+}
+
+/// "crowded" and "room" say whether a run may begin, and are followed by a look at the time.
+pub fn tell_room<'a>(cycle: &mut Cycle, input: &'a str) -> &'a str {
+    if !matches!(input, "crowded" | "room") {
+        return input;
+    }
+    cycle.set_room(input == "room");
+    "time"
 }
 
 pub fn read_input(text: &str) -> Input {

@@ -61,6 +61,7 @@ fn moves() -> impl Strategy<Value = Move> {
 #[derive(Clone, Debug)]
 enum What {
     Text(&'static str),
+    Room(bool),
     Trigger,
     TriggerWait,
     Reschedule(Schedule),
@@ -78,6 +79,7 @@ fn what() -> impl Strategy<Value = What> {
     ];
     prop_oneof![
         12 => text.prop_map(What::Text),
+        2 => prop_oneof![Just(false), Just(true), Just(true)].prop_map(What::Room),
         3 => Just(What::Trigger),
         3 => Just(What::TriggerWait),
         1 => schedule().prop_map(What::Reschedule),
@@ -108,6 +110,10 @@ proptest! {
             now = moved(now, &by, &cycle);
             let waiter = WaiterId(id);
             let input = match what {
+                What::Room(room) => {
+                    witness.set_room(&mut cycle, room);
+                    Input::Time
+                }
                 What::Text(text) => read_input(text),
                 What::Trigger => Input::Control(Control::Trigger { waiter }),
                 What::TriggerWait => Input::Control(Control::TriggerWait { waiter }),

@@ -247,6 +247,41 @@ fn an_end_without_a_run_is_ignored() {
     assert_eq!(player.cycle.status().last_ended, None);
 }
 
+// As many runs of the chore as may be are in progress.
+
+#[test]
+fn what_is_due_without_room_waits_and_takes_all_that_was_asked_once_there_is() {
+    check(
+        every("10s"),
+        "0s  | crowded   |                              | -
+         5s  | trigger 1 |                              | -
+         6s  | wait 2    |                              | -",
+    )
+    .state(State::Waiting { due: Some(moment("5s")) })
+    .play(
+        "25s | room      | run 1 trigger due 5s, 1 began 1 | 28s
+         26s | ok        | 2 ok 1                       | 30s",
+    )
+    .skipped(&["2 Crowded 10s..20s"]);
+}
+
+#[test]
+fn a_run_that_has_begun_needs_no_more_room_and_ends_in_time() {
+    check(
+        every("10s").start(Start::Delay),
+        "0s  | time    |                          | 10s
+         1s  | crowded |                          | 10s
+         10s | time    |                          | -
+         15s | room    | run 1 interval due 10s   | 18s
+         16s | crowded |                          | 18s
+         18s | time    | wind down                | 20s
+         20s | time    | interrupt                | -
+         21s | fail    |                          | -
+         22s | stop    | stopped                  | -",
+    )
+    .skipped(&["1 Stopped 20s..20s"]);
+}
+
 // Hold and release (design.md section 7).
 
 #[test]

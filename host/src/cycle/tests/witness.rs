@@ -13,6 +13,7 @@ pub struct Witness {
     stopping: bool,
     stopped: bool,
     may_tick: bool,
+    crowded: bool,
     /// Open triggers: the number of runs begun when they were made, and whether for the end.
     open: BTreeMap<u64, (u64, bool)>,
     runs: u64,
@@ -22,6 +23,11 @@ impl Witness {
     /// Of a cycle that has not been paused.
     pub fn new() -> Witness {
         Witness { may_tick: true, ..Witness::default() }
+    }
+
+    pub fn set_room(&mut self, cycle: &mut Cycle, room: bool) {
+        self.crowded = !room;
+        cycle.set_room(room);
     }
 
     pub fn step(&mut self, cycle: &mut Cycle, now: Timestamp, input: Input) {
@@ -52,7 +58,8 @@ impl Witness {
         }
         assert!(self.runs <= before + 1, "two runs in one step");
         assert!(cycle.wake_at(now).is_none_or(|wake| wake > now), "the shell would spin");
-        let unserved = self.running.is_none() && !self.stopping && cycle.state() != State::Held;
+        let in_the_way = cycle.state() == State::Held || self.crowded;
+        let unserved = self.running.is_none() && !self.stopping && !in_the_way;
         assert!(!unserved || self.open.is_empty(), "nothing is in the way of a trigger");
         assert_eq!(cycle.saved().iteration, self.runs);
         cycle.status();
@@ -62,6 +69,7 @@ impl Witness {
         match step {
             Step::Run(run) => {
                 assert!(!self.stopping, "ran after a stop");
+                assert!(!self.crowded, "ran without room");
                 assert!(run.due <= now, "ran before it was due");
                 assert!(run.reason == RunReason::Trigger || self.may_tick, "a tick while paused");
                 assert_eq!(self.running.replace(run.iteration), None, "overlapped itself");
