@@ -50,7 +50,7 @@ job() {
 tests() {
     local name=$1
     shift
-    job "$name" cargo test -p testplanet --locked --test all -- --nocapture "$@"
+    job "$name" cargo test --workspace --locked --test all -- --nocapture "$@"
 }
 
 power_cuts() { CHORE_ROUNDS=$rounds tests power-cuts crash::a_power_cut; }

@@ -1,5 +1,7 @@
 //! One call of one program in a store of its own, which always ends.
 
+use std::task::Poll;
+
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use wasmtime::{AsContext, FrameInfo, Store, UpdateDeadline, WasmBacktrace};
@@ -187,7 +189,7 @@ async fn nets(deadline: Instant, end: Instant, wind_down: &CancellationToken) {
 }
 
 /// Looks at running guest code at every epoch tick: past its end, or its time on a processor, it
-/// traps; before that it lets others have the thread. The custom yield goes to the back of the queue.
+/// traps; before that it lets others have the thread.
 fn watch<T: 'static>(store: &mut Store<T>, end: Instant, cpu: &Cpu, interrupt: CancellationToken) {
     let cpu = cpu.clone();
     store.set_epoch_deadline(1);
@@ -199,8 +201,22 @@ fn watch<T: 'static>(store: &mut Store<T>, end: Instant, cpu: &Cpu, interrupt: C
         if cpu.is_over() {
             return Err(Stop::Cpu.into());
         }
-        Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
+        Ok(UpdateDeadline::YieldCustom(1, Box::pin(let_others())))
     });
+}
+
+/// Goes to the back of its thread's queue. Tokio's own yield waits for the next look at timers and
+/// sockets, and is then before all others: two that spin would keep two threads for ever.
+async fn let_others() {
+    let mut has_yielded = false;
+    std::future::poll_fn(|context| match std::mem::replace(&mut has_yielded, true) {
+        true => Poll::Ready(()),
+        false => {
+            context.waker().wake_by_ref();
+            Poll::Pending
+        }
+    })
+    .await;
 }
 
 /// A guest's own words if it left any: a panic's message says more than `unreachable`.
