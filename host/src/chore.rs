@@ -200,7 +200,6 @@ struct Actor {
 
 struct Begun {
     spec: Arc<Spec>,
-    cycle: String,
     run: Run,
     began: Arc<Began>,
 }
@@ -321,7 +320,7 @@ impl Actor {
         let board = self.board.clone();
         let call = calls::run(spec.clone(), board, cycle.clone(), run, number, signals.clone());
         let task = self.runs.spawn(call.instrument(span));
-        self.names.insert(task.id(), Begun { spec, cycle: cycle.clone(), run, began });
+        self.names.insert(task.id(), Begun { spec, run, began });
         self.running.insert(cycle, signals);
     }
 
@@ -334,13 +333,14 @@ impl Actor {
                 (err.id(), None)
             }
         };
-        let Some(Begun { spec, cycle, run, began }) = self.names.remove(&id) else { return };
-        self.running.remove(&cycle);
+        let Some(Begun { spec, run, began }) = self.names.remove(&id) else { return };
+        let cycle = &began.cycle;
+        self.running.remove(cycle);
         let finished = finished.unwrap_or_else(|| entries::broken(began.run, &run));
         let last = entries::ended(&spec, &began, finished);
-        report(&spec, &cycle, run.due, &last);
-        (spec.on_ended)(&cycle, &last);
-        self.board.ended(&cycle, last);
+        report(&spec, cycle, run.due, &last);
+        (spec.on_ended)(cycle, &last);
+        self.board.ended(cycle, last);
         self.unsaved = true;
     }
 

@@ -471,8 +471,8 @@ pub const FOLDER_BYTES_KEPT_MAX: u64 = 256 * MIB as u64;
 /// What was told to the ledger is written at most so much later, in one commit.
 pub const LEDGER_WRITE_EVERY: Duration = Duration::from_millis(100);
 
-/// And so much later when much was told the last time: commits are then a tenth of what a run costs
-/// the ledger, and not a third. Runs of fast cycles are lost with the process for as long; those of a
+/// And so much later when much was told the last time: what a commit costs is then shared by more runs.
+/// Runs of fast cycles are lost with the process for as long; those of a
 /// second or slower are waited for.
 pub const LEDGER_WRITE_EVERY_BUSY: Duration = Duration::from_millis(500);
 

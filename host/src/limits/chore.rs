@@ -149,7 +149,7 @@ pub const GRACE: Duration = Duration::from_secs(10);
 pub const EPOCH_TICK: Duration = Duration::from_millis(10);
 
 /// Tasks that a thread runs before it looks at timers and sockets. Each may be a guest that keeps it for
-/// a whole [`EPOCH_TICK`]; a look costs less than a microsecond. Not after each task: one that has used
+/// a whole [`EPOCH_TICK`], so not after 61, as is usual. Not after each task: one that has used
 /// up its turn is the first after a look, and would be it every time.
 pub const EVENTS_EVERY: u32 = 2;
 

@@ -75,8 +75,9 @@ fn is_synchronised() -> Option<bool> {
 
 fn newest_run(home: &Home) -> Option<Timestamp> {
     let connection = open(&home.ledger()).ok()?;
-    let newest = "SELECT max(started) FROM run_row";
-    let nanos = connection.query_row(newest, [], |row| row.get::<_, Option<i64>>(0)).ok()??;
+    // As every schema has it, also one that the peer has not brought up to date yet.
+    let newest = "SELECT started FROM run ORDER BY started DESC LIMIT 1";
+    let nanos = connection.query_row(newest, [], |row| row.get::<_, i64>(0)).ok()?;
     Some(Timestamp::from_nanos(nanos))
 }
 
