@@ -20,6 +20,7 @@ pub mod streams;
 pub mod sync;
 pub mod traffic;
 pub mod transport;
+pub mod turns;
 
 use std::future::Future;
 use std::time::Duration;
@@ -32,6 +33,7 @@ use crate::grant::Scope;
 use crate::node_id::NodeId;
 pub use quota::Quota;
 pub use traffic::Traffic;
+pub use turns::{Shared, Turns};
 
 /// Everything that one call may touch.
 pub struct Contexts {

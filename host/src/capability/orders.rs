@@ -8,7 +8,7 @@ use crate::bindings::types::{Error, ErrorKind};
 use crate::capability::streams::{self, Producer};
 use crate::capability::traffic::{Bytes, Called};
 use crate::capability::{
-    Deadline, Granted, Quota, error, failed, granted, node_id, span, traced_in,
+    Granted, Quota, Shared, Turns, error, failed, granted, node_id, span, traced_in,
 };
 use crate::clock::Timestamp;
 use crate::error::chain;
@@ -23,7 +23,7 @@ pub(super) type BySatellite = Vec<(Vec<u8>, Vec<Info>)>;
 /// The orders that one call may use, if they were granted.
 pub struct Context {
     pub orders: Option<Granted<Orders>>,
-    pub deadline: Deadline,
+    pub shared: Shared,
     pub quota: Quota,
 }
 
@@ -106,14 +106,15 @@ fn archived(found: service::Archived) -> ArchivedInfo {
 /// The orders of one satellite, page by page, so that memory does not grow with the backlog.
 fn unsent(
     orders: Orders,
+    turns: Turns,
     satellite: NodeId,
 ) -> impl Stream<Item = Result<Info, Error>> + Send + 'static {
-    let first = Some((orders, None));
+    let first = Some((orders, turns, None));
     let pages = futures::stream::unfold(first, move |state| async move {
-        let (orders, after) = state?;
-        match orders.unsent_page(satellite, after, ORDERS_PER_PAGE).await {
+        let (orders, turns, after) = state?;
+        match turns.wait(orders.unsent_page(satellite, after, ORDERS_PER_PAGE)).await {
             Ok((page, next)) => {
-                let rest = next.map(|next| (orders, Some(next)));
+                let rest = next.map(|next| (orders, turns, Some(next)));
                 Some((page.into_iter().map(|info| Ok(outside(info))).collect::<Vec<_>>(), rest))
             }
             Err(err) => Some((vec![Err(refused(err))], None)),
@@ -128,8 +129,8 @@ impl Context {
         self.quota.traffic().called(arguments)
     }
 
-    /// The service, if so much of it was granted, and the time there is.
-    fn service(&self, access: Access) -> (Result<Orders, Error>, Deadline) {
+    /// The service, if so much of it was granted, and how to ask it.
+    fn service(&self, access: Access) -> (Result<Orders, Error>, Shared) {
         let allows = |scope: &Scope| match access {
             Access::Read => matches!(scope, Scope::All | Scope::Settle | Scope::Read),
             Access::Settle => matches!(scope, Scope::All | Scope::Settle),
@@ -140,7 +141,7 @@ impl Context {
             Access::Settle => "orders:settle".to_owned(),
             Access::Enqueue => "orders".to_owned(),
         };
-        (granted(self.orders.as_ref(), allows, wanted).cloned(), self.deadline)
+        (granted(self.orders.as_ref(), allows, wanted).cloned(), self.shared.clone())
     }
 
     pub(super) fn enqueue(
@@ -148,9 +149,9 @@ impl Context {
         info: Info,
     ) -> impl Future<Output = Result<(), Error>> + Send + use<> {
         let called = self.called(&[&info]);
-        let (orders, deadline) = self.service(Access::Enqueue);
+        let (orders, shared) = self.service(Access::Enqueue);
         let work = async move { orders?.enqueue(inside(info)?).await.map_err(refused) };
-        called.after(deadline.bound("enqueue order", work))
+        called.after(shared.bound("enqueue order", work))
     }
 
     pub(super) fn list_unsent(
@@ -158,19 +159,19 @@ impl Context {
         limit: u32,
     ) -> impl Future<Output = Result<Vec<Info>, Error>> + Send + use<> {
         let called = self.called(&[]);
-        let (orders, deadline) = self.service(Access::Read);
+        let (orders, shared) = self.service(Access::Read);
         let work = async move {
             let found = orders?.list_unsent(limit.min(ORDERS_PER_CALL_MAX)).await;
             Ok(found.map_err(refused)?.into_iter().map(outside).collect())
         };
-        called.after(deadline.bound("list unsent orders", work))
+        called.after(shared.bound("list unsent orders", work))
     }
 
     pub(super) fn list_unsent_by_satellite(
         &self,
     ) -> impl Future<Output = Result<BySatellite, Error>> + Send + use<> {
         let called = self.called(&[]);
-        let (orders, deadline) = self.service(Access::Read);
+        let (orders, shared) = self.service(Access::Read);
         let group = |(satellite, infos): (NodeId, Vec<service::Info>)| {
             (satellite.as_bytes().to_vec(), infos.into_iter().map(outside).collect())
         };
@@ -178,20 +179,20 @@ impl Context {
             let found = orders?.list_unsent_by_satellite(ORDERS_PER_CALL_MAX).await;
             Ok(found.map_err(refused)?.into_iter().map(group).collect())
         };
-        called.after(deadline.bound("list unsent orders by satellite", work))
+        called.after(shared.bound("list unsent orders by satellite", work))
     }
 
     pub(super) fn count_unsent(
         &self,
     ) -> impl Future<Output = Result<Vec<(Vec<u8>, u64)>, Error>> + Send + use<> {
         let called = self.called(&[]);
-        let (orders, deadline) = self.service(Access::Read);
+        let (orders, shared) = self.service(Access::Read);
         let bytes = |(satellite, count): (NodeId, u64)| (satellite.as_bytes().to_vec(), count);
         let work = async move {
             let counts = orders?.count_unsent().await.map_err(refused)?;
             Ok(counts.into_iter().map(bytes).collect())
         };
-        called.after(deadline.bound("count unsent orders", work))
+        called.after(shared.bound("count unsent orders", work))
     }
 
     pub(super) fn archive(
@@ -199,7 +200,7 @@ impl Context {
         requests: Vec<ArchiveRequest>,
     ) -> impl Future<Output = Result<Vec<Vec<u8>>, Error>> + Send + use<> {
         let called = self.called(&[&requests]);
-        let (orders, deadline) = self.service(Access::Settle);
+        let (orders, shared) = self.service(Access::Settle);
         let work = async move {
             let orders = orders?;
             if requests.len() > ORDERS_PER_CALL_MAX as usize {
@@ -212,7 +213,7 @@ impl Context {
             let requests = requests.into_iter().map(request).collect::<Result<_, _>>()?;
             orders.archive(requests, Timestamp::now()).await.map_err(refused)
         };
-        called.after(deadline.bound("archive orders", work))
+        called.after(shared.bound("archive orders", work))
     }
 
     pub(super) fn list_archived(
@@ -220,12 +221,12 @@ impl Context {
         limit: u32,
     ) -> impl Future<Output = Result<Vec<ArchivedInfo>, Error>> + Send + use<> {
         let called = self.called(&[]);
-        let (orders, deadline) = self.service(Access::Read);
+        let (orders, shared) = self.service(Access::Read);
         let work = async move {
             let found = orders?.list_archived(limit.min(ORDERS_PER_CALL_MAX)).await;
             Ok(found.map_err(refused)?.into_iter().map(archived).collect())
         };
-        called.after(deadline.bound("list archived orders", work))
+        called.after(shared.bound("list archived orders", work))
     }
 
     pub(super) fn clean_archive(
@@ -233,11 +234,11 @@ impl Context {
         before: i64,
     ) -> impl Future<Output = Result<u64, Error>> + Send + use<> {
         let called = self.called(&[]);
-        let (orders, deadline) = self.service(Access::Settle);
+        let (orders, shared) = self.service(Access::Settle);
         // The contract has "at that time or earlier", the service what is before a time.
         let before = Timestamp::from_nanos(before.saturating_add(1));
         let work = async move { orders?.clean_archive(before).await.map_err(refused) };
-        called.after(deadline.bound("clean archive", work))
+        called.after(shared.bound("clean archive", work))
     }
 }
 
@@ -275,10 +276,10 @@ impl<T: Send + 'static> orders::HostWithStore<T> for Has {
         satellite: Vec<u8>,
     ) -> wasmtime::Result<Result<(StreamReader<Info>, FutureReader<Result<(), Error>>), Error>>
     {
-        let (orders, quota) = accessor.with(|mut access| {
+        let ((orders, shared), quota) = accessor.with(|mut access| {
             let context = &access.get().0;
             context.called(&[&satellite]);
-            (context.service(Access::Read).0, context.quota.clone())
+            (context.service(Access::Read), context.quota.clone())
         });
         let span = span(STREAM_UNSENT);
         let start =
@@ -289,7 +290,7 @@ impl<T: Send + 'static> orders::HostWithStore<T> for Has {
         };
         let abandoned = || error(ErrorKind::Cancelled, "the orders were not read to the end");
         // The span lasts as long as the items.
-        let items = unsent(orders, satellite).inspect(move |item| {
+        let items = unsent(orders, shared.turns, satellite).inspect(move |item| {
             let _ = item.as_ref().inspect_err(|err| failed(&span, err));
         });
         let (items, end) = streams::split(items, abandoned);
@@ -340,6 +341,7 @@ mod tests {
     use tokio::time::Instant;
 
     use super::*;
+    use crate::capability::Deadline;
 
     #[tokio::test]
     async fn what_was_archived_at_the_very_time_is_cleaned() {
@@ -348,7 +350,8 @@ mod tests {
         let deadline = Deadline(Instant::now() + Duration::from_secs(60));
         let granted = |scope| Some(Granted::of((orders.clone(), scope)));
         let quota = Quota::new(crate::name::ChoreName::new("a").unwrap(), Default::default());
-        let context = Context { orders: granted(Scope::All), deadline, quota };
+        let shared = Shared { turns: Turns::default(), deadline };
+        let context = Context { orders: granted(Scope::All), shared, quota };
         let (satellite, serial) = (vec![0; 32], vec![7; 16]);
         let (limit, order, expires) = (vec![1], vec![2], i64::MAX);
         let info =

@@ -6,7 +6,7 @@ use wasmtime::component::{Accessor, HasData, Linker};
 
 use crate::bindings::state::{self, Saved};
 use crate::bindings::types::{Error, ErrorKind};
-use crate::capability::{Deadline, Traffic, error};
+use crate::capability::{Shared, Traffic, error};
 use crate::error::chain;
 use crate::limits::STATE_BYTES_MAX;
 use crate::memory::Memory;
@@ -16,7 +16,7 @@ use crate::name::ChoreName;
 pub struct Context {
     pub chore: ChoreName,
     pub memory: Memory,
-    pub deadline: Deadline,
+    pub shared: Shared,
     pub traffic: Traffic,
     /// What this call saved last; its own loads see the older value until it has succeeded.
     pub pending: Option<Vec<u8>>,
@@ -33,13 +33,13 @@ impl HasData for Has {
 impl Context {
     pub(super) fn load(&self) -> impl Future<Output = Result<Option<Saved>, Error>> + Send + use<> {
         let called = self.traffic.called(&[]);
-        let (chore, memory, deadline) = (self.chore.clone(), self.memory.clone(), self.deadline);
+        let (chore, memory) = (self.chore.clone(), self.memory.clone());
         let load = async move {
             let found = memory.load_state(chore.as_str()).await;
             let found = found.map_err(|err| error(ErrorKind::Internal, chain(&err)))?;
             Ok(found.map(|state| Saved { data: state.data, version: state.version }))
         };
-        called.after(deadline.bound("load state", load))
+        called.after(self.shared.clone().bound("load state", load))
     }
 
     pub(super) fn save(&mut self, data: Vec<u8>) -> Result<(), Error> {

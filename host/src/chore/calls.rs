@@ -10,7 +10,7 @@ use tracing::{Instrument, warn};
 
 use crate::bindings::lifecycle::{CloseReason, OpenReason, RunReason as GuestReason, Tick};
 use crate::capability::quota::{Quota, Reached};
-use crate::capability::{self, Contexts, Deadline, Granted};
+use crate::capability::{self, Contexts, Deadline, Granted, Shared, Turns};
 use crate::chore::{Board, Remembered};
 use crate::clock::Timestamp;
 use crate::config::Limits;
@@ -73,6 +73,7 @@ pub type OnEnded = Arc<dyn Fn(&str, &LastRun) + Send + Sync>;
 pub struct Services {
     pub sql: Sql,
     pub memory: Memory,
+    pub turns: Turns,
     pub meters: Meters,
     pub ledger: Ledger,
     pub news: News,
@@ -184,6 +185,7 @@ fn call(
     let name = &spec.name;
     // Host functions still answer while the call winds down.
     let end = Deadline(deadline + spec.limits.grace);
+    let shared = Shared { turns: services.turns.clone(), deadline: end };
     let quota = Quota::new(name.clone(), spec.limits);
     let traffic = quota.traffic().clone();
     services.sql.set_bytes_max(spec.limits.sql_database);
@@ -197,7 +199,7 @@ fn call(
         state: capability::state::Context {
             chore: name.clone(),
             memory: services.memory.clone(),
-            deadline: end,
+            shared: shared.clone(),
             traffic: traffic.clone(),
             pending: None,
         },
@@ -214,7 +216,7 @@ fn call(
         },
         orders: capability::orders::Context {
             orders: services.orders.clone(),
-            deadline: end,
+            shared,
             quota: quota.clone(),
         },
         kademlia: capability::kademlia::Context {

@@ -241,7 +241,7 @@ fn a_wrong_file_is_explained() {
             "chore.toml:4:1: chores.limits.streams is 10, above the ceiling of 9",
         ),
         ("[chores.limits]\nlog-lines = -1", "must be a number from 0 to 1000000000"),
-        ("[chores.limits]\ncpu = \"1ms\"", "must be a duration from 10ms to 168h"),
+        ("[chores.limits]\ncpu = \"1ms\"", "must be a duration from 5ms to 168h"),
         ("[chores.limits]\nmemory = \"64M\"", "unknown unit \"M\": use B, kB, MB, GB, TB, KiB"),
         (
             "[log]\nlevel = \"inof\"",
@@ -317,6 +317,7 @@ fn the_page_of_limits_says_what_the_code_does() {
         ("bytes of one call of WASI's random", Amount::Bytes(RANDOM_BYTES_MAX)),
         ("standard error of one call", bytes(STDERR_BYTES_MAX)),
         ("state", bytes(STATE_BYTES_MAX)),
+        ("requests of a chore for its state and orders under way", count(SHARED_REQUESTS_AT_ONCE)),
         ("log line with its fields", bytes(LOG_LINE_BYTES_MAX)),
         ("fields of a log line", count(LOG_FIELDS_MAX)),
         ("lines of one chore in the peer's log, a second", count(LOG_LINES_PER_SECOND as usize)),

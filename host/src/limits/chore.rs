@@ -135,6 +135,11 @@ pub const STREAMS_CEILING: usize = 1_000;
 pub const IN_FLIGHT_BYTES_MAX: usize = 64 * MIB;
 pub const IN_FLIGHT_BYTES_CEILING: usize = 1024 * MIB;
 
+/// Requests of one chore to the databases that all chores share, for its state and for orders, under
+/// way at once; others wait for their turn. Four are answered at a time, and who asks next waits for
+/// those before it: with thousands of one chore, others' runs took and began 100 ms longer.
+pub const SHARED_REQUESTS_AT_ONCE: usize = 16;
+
 /// Time for `describe`, which needs none.
 pub const DESCRIBE_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -145,8 +150,10 @@ pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a run that was asked to wind down has before its instance is dropped.
 pub const GRACE: Duration = Duration::from_secs(10);
 
-/// How often running guests are looked at: no run outlives its deadline by more than this.
-pub const EPOCH_TICK: Duration = Duration::from_millis(10);
+/// How often running guests are looked at: no run outlives its deadline by more than this, and one
+/// that spins keeps its thread for as long. Half of the 10 ms that a neighbour may be late by, see
+/// [`EVENTS_EVERY`].
+pub const EPOCH_TICK: Duration = Duration::from_millis(5);
 
 /// Tasks that a thread runs before it looks at timers and sockets. Each may be a guest that keeps it for
 /// a whole [`EPOCH_TICK`], so not after 61, as is usual. Not after each task: one that has used

@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use super::{PlanetOptions, Seat};
 use crate::config::{self, Config};
 use crate::control;
+use crate::database::lock;
 use crate::identity::{self, Identity};
 use crate::limits::CLOSE_MARGIN;
 use crate::node_id::{NodeId, NodeUrl};
@@ -83,7 +84,7 @@ pub struct Member {
     home: Home,
     url: NodeUrl,
     identity: Arc<Identity>,
-    manner: Manner,
+    manner: std::sync::Mutex<Manner>,
     runtime: Runtime,
     /// Held while it starts or stops, so that it does one at a time.
     running: Mutex<Option<Running>>,
@@ -124,7 +125,7 @@ impl Member {
             home,
             url: seat.url,
             identity: seat.identity,
-            manner,
+            manner: std::sync::Mutex::new(manner),
             runtime,
         })
     }
@@ -141,8 +142,9 @@ impl Member {
         if running.is_some() {
             return Err(Error::Running { name: self.name.clone() });
         }
-        let started = Running::start(&self.name, &self.home, &self.runtime, &self.manner).await?;
-        *self.last_handle() = started.peer.handle();
+        let manner = lock(&self.manner).clone();
+        let started = Running::start(&self.name, &self.home, &self.runtime, &manner).await?;
+        *lock(&self.handle) = started.peer.handle();
         *running = Some(started);
         Ok(())
     }
@@ -157,11 +159,12 @@ impl Member {
 
     /// Of the peer that runs, or ran last; its controls answer in both cases.
     pub fn handle(&self) -> Handle {
-        self.last_handle().clone()
+        lock(&self.handle).clone()
     }
 
-    fn last_handle(&self) -> std::sync::MutexGuard<'_, Handle> {
-        self.handle.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    /// How it behaves from its next start on, if it is a satellite.
+    pub fn set_manner(&self, manner: Manner) {
+        *lock(&self.manner) = manner;
     }
 
     /// "satellite-0", "node-1" ...: the name of its home, too.

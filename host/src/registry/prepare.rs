@@ -9,7 +9,7 @@ use tracing::warn;
 
 use super::entry::Loaded;
 use super::{Inner, Options, describe};
-use crate::capability::Granted;
+use crate::capability::{Granted, Turns};
 use crate::chore::{OnEnded, Remembered, Services, Spec};
 use crate::config::Limits;
 use crate::descriptor::Descriptor;
@@ -239,6 +239,7 @@ fn services(options: &Options, sql: Sql, granted: &Grants) -> Services {
     Services {
         sql,
         memory: options.memory.clone(),
+        turns: Turns::default(),
         meters: options.meters.clone(),
         ledger: options.ledger.clone(),
         news: options.news.clone(),

@@ -1,0 +1,84 @@
+//! What all chores of a peer share, its own databases, is asked by each chore a few times at once:
+//! the rest of what it asks waits in the chore's own queue, and so not before other chores.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+
+use crate::bindings::types::Error;
+use crate::capability::Deadline;
+use crate::limits::SHARED_REQUESTS_AT_ONCE;
+
+/// Of one chore. Clones share them.
+#[derive(Clone)]
+pub struct Turns(Arc<Semaphore>);
+
+impl Default for Turns {
+    fn default() -> Turns {
+        Turns(Arc::new(Semaphore::new(SHARED_REQUESTS_AT_ONCE)))
+    }
+}
+
+impl Turns {
+    /// Does `work` when it is its turn, first come, first served.
+    pub async fn wait<T>(&self, work: impl Future<Output = T>) -> T {
+        // Nobody closes it.
+        let _turn = self.0.acquire().await;
+        work.await
+    }
+}
+
+/// How one call may ask.
+#[derive(Clone)]
+pub struct Shared {
+    pub turns: Turns,
+    pub deadline: Deadline,
+}
+
+impl Shared {
+    /// As [`Deadline::bound`], and the wait for the turn counts.
+    pub async fn bound<T>(
+        self,
+        operation: &'static str,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        let Shared { turns, deadline } = self;
+        deadline.bound(operation, turns.wait(work)).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::future::{pending, ready};
+    use std::time::Duration;
+
+    use futures::FutureExt;
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::bindings::types::ErrorKind;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_chore_waits_for_its_own_requests_until_its_time_is_up_and_for_no_other_chore() {
+        let minute = Duration::from_secs(60);
+        let shared = |turns: &Turns| {
+            let (turns, deadline) = (turns.clone(), Deadline(Instant::now() + minute));
+            Shared { turns, deadline }
+        };
+        let (greedy, other) = (Turns::default(), Turns::default());
+        let stuck = || Box::pin(greedy.wait(pending::<()>()));
+        let mut stuck: Vec<_> = (0..SHARED_REQUESTS_AT_ONCE).map(|_| stuck()).collect();
+        assert!(stuck.iter_mut().all(|work| work.now_or_never().is_none()));
+
+        assert_eq!(shared(&other).bound("ask", ready(Ok(1))).now_or_never().unwrap().unwrap(), 1);
+        let late = shared(&greedy).bound("ask", ready(Ok(1))).await.unwrap_err();
+        assert_eq!(late.kind, ErrorKind::TimedOut);
+        let mut next = Box::pin(shared(&greedy).bound("ask", ready(Ok(1))));
+        assert!((&mut next).now_or_never().is_none());
+        stuck.pop();
+        assert_eq!(next.now_or_never().unwrap().unwrap(), 1);
+    }
+}
