@@ -16,11 +16,14 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode};
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio_util::task::AbortOnDropHandle;
 
 pub(crate) use file::{Access, connect};
 pub(crate) use repair::{ADVICE, Saved, save, set_aside};
 
+use crate::blocking::{Unanswered, in_turn};
 use crate::error::chain;
 use crate::limits::{DATABASE_CLOSE_TIMEOUT, DATABASE_JOBS_WAITING, DATABASE_READERS_MAX};
 use writer::{Job, Write, Writer};
@@ -295,9 +298,21 @@ impl Database {
         };
         let (answer, answered) = oneshot::channel();
         let job = Box::new(Write::new(work, answer));
-        jobs.send(job).await.map_err(|_| Error::Closed { path: path() })?;
+        let sent = match jobs.try_send(job) {
+            Ok(()) => true,
+            Err(TrySendError::Closed(_)) => false,
+            // A task of its own, as in `in_turn`.
+            Err(TrySendError::Full(job)) => {
+                let jobs = jobs.clone();
+                let send = async move { jobs.send(job).await.is_ok() };
+                AbortOnDropHandle::new(tokio::spawn(send)).await.unwrap_or(false)
+            }
+        };
         // Whoever waits for an answer must not keep the thread from ending.
         drop(jobs);
+        if !sent {
+            return Err(Error::Closed { path: path() });
+        }
         answered.await.map_err(|_| Error::Closed { path: path() })?
     }
 
@@ -309,8 +324,6 @@ impl Database {
         F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     {
         let inner = Arc::clone(&self.0);
-        let closed = |_| Error::Closed { path: self.0.path.clone() };
-        let turn = Arc::clone(&self.0.reading).acquire_owned().await.map_err(closed)?;
         let read = move || {
             let idle = lock(&inner.readers).pop();
             let connection = match idle {
@@ -319,15 +332,18 @@ impl Database {
             };
             let result = work(&connection);
             lock(&inner.readers).push(connection);
-            // The turn ends with the work, even if nobody waits for it any more.
-            drop(turn);
             result.map_err(|source| {
                 let err = Error::of_use(&inner.path, Arc::new(source));
                 inner.work.failed(&err);
                 err
             })
         };
-        blocking(self.0.path.clone(), read).await
+        let path = || self.0.path.clone();
+        match in_turn(&self.0.reading, read).await {
+            Ok(found) => found,
+            Err(Unanswered::Panicked) => Err(Error::Panicked { path: path() }),
+            Err(Unanswered::Closed) => Err(Error::Closed { path: path() }),
+        }
     }
 
     /// Finishes what is under way and closes the file, its log written back into it. Later calls

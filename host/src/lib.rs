@@ -10,11 +10,12 @@
 //! floor 4  chore
 //! floor 3  runtime
 //! floor 2  bindings capability
-//! floor 1  identity signing order_stream transport kademlia database orders sql memory trust settlement intake uplink meters components ledger logs news supervisor traces
+//! floor 1  blocking identity signing order_stream transport kademlia database orders sql memory trust settlement intake uplink meters components ledger logs news supervisor traces
 //! floor 0  error contract cycle plan package minisig grant manifest config descriptor status limits name units clock node_id history record why watch log_gate tidy
 //! ```
 
 pub mod bindings;
+mod blocking;
 pub mod capability;
 pub mod checkup;
 pub mod chore;

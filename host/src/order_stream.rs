@@ -7,6 +7,7 @@ use futures::{Stream, StreamExt, stream};
 use tokio::sync::Semaphore;
 use tonic::Status;
 
+use crate::blocking::in_turn;
 use crate::limits::ORDER_STREAM_IDLE;
 
 /// The same items up to the first failure, and that failure: nothing behind it is looked at.
@@ -55,13 +56,8 @@ impl Checkers {
         &self,
         check: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Status> {
-        let closing = |_| Status::unavailable("the peer is closing");
-        let permit = Arc::clone(&self.0).acquire_owned().await.map_err(closing)?;
-        let checked = tokio::task::spawn_blocking(move || {
-            let _permit = permit;
-            check()
-        });
-        checked.await.map_err(|_| Status::unavailable("the peer is closing"))
+        let checked = in_turn(&self.0, check).await;
+        checked.map_err(|_| Status::unavailable("the peer is closing"))
     }
 }
 

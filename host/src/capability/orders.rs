@@ -112,7 +112,9 @@ fn unsent(
     let first = Some((orders, turns, None));
     let pages = futures::stream::unfold(first, move |state| async move {
         let (orders, turns, after) = state?;
-        match turns.wait(orders.unsent_page(satellite, after, ORDERS_PER_PAGE)).await {
+        let asked = orders.clone();
+        let page = async move { asked.unsent_page(satellite, after, ORDERS_PER_PAGE).await };
+        match turns.wait(page).await {
             Ok((page, next)) => {
                 let rest = next.map(|next| (orders, turns, Some(next)));
                 Some((page.into_iter().map(|info| Ok(outside(info))).collect::<Vec<_>>(), rest))

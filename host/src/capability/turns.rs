@@ -5,6 +5,8 @@ use std::future::Future;
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
+use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument;
 
 use crate::bindings::types::Error;
 use crate::capability::Deadline;
@@ -21,11 +23,27 @@ impl Default for Turns {
 }
 
 impl Turns {
-    /// Does `work` when it is its turn, first come, first served.
-    pub async fn wait<T>(&self, work: impl Future<Output = T>) -> T {
-        // Nobody closes it.
-        let _turn = self.0.acquire().await;
-        work.await
+    /// Does `work` when it is its turn, first come, first served. It is a task of its own, because
+    /// a guest that spins is not polled, and would keep its turns from other runs of its chore.
+    pub async fn wait<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> T {
+        let turns = Arc::clone(&self.0);
+        let work = async move {
+            // Nobody closes it.
+            let _turn = turns.acquire().await;
+            work.await
+        };
+        let work = tokio::spawn(work.in_current_span());
+        match AbortOnDropHandle::new(work).await {
+            Ok(answer) => answer,
+            Err(err) => match err.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                // The runtime ends, and with it who waits here.
+                Err(_) => std::future::pending().await,
+            },
+        }
     }
 }
 
@@ -38,10 +56,10 @@ pub struct Shared {
 
 impl Shared {
     /// As [`Deadline::bound`], and the wait for the turn counts.
-    pub async fn bound<T>(
+    pub async fn bound<T: Send + 'static>(
         self,
         operation: &'static str,
-        work: impl Future<Output = Result<T, Error>>,
+        work: impl Future<Output = Result<T, Error>> + Send + 'static,
     ) -> Result<T, Error> {
         let Shared { turns, deadline } = self;
         deadline.bound(operation, turns.wait(work)).await
@@ -69,16 +87,23 @@ mod tests {
             Shared { turns, deadline }
         };
         let (greedy, other) = (Turns::default(), Turns::default());
-        let stuck = || Box::pin(greedy.wait(pending::<()>()));
-        let mut stuck: Vec<_> = (0..SHARED_REQUESTS_AT_ONCE).map(|_| stuck()).collect();
-        assert!(stuck.iter_mut().all(|work| work.now_or_never().is_none()));
+        let stuck = || {
+            tokio::spawn({
+                let greedy = greedy.clone();
+                async move { greedy.wait(pending::<()>()).await }
+            })
+        };
+        let stuck: Vec<_> = (0..SHARED_REQUESTS_AT_ONCE).map(|_| stuck()).collect();
+        tokio::task::yield_now().await;
 
-        assert_eq!(shared(&other).bound("ask", ready(Ok(1))).now_or_never().unwrap().unwrap(), 1);
+        assert_eq!(shared(&other).bound("ask", ready(Ok(1))).await.unwrap(), 1);
         let late = shared(&greedy).bound("ask", ready(Ok(1))).await.unwrap_err();
         assert_eq!(late.kind, ErrorKind::TimedOut);
-        let mut next = Box::pin(shared(&greedy).bound("ask", ready(Ok(1))));
-        assert!((&mut next).now_or_never().is_none());
-        stuck.pop();
-        assert_eq!(next.now_or_never().unwrap().unwrap(), 1);
+        // The first to wait is polled once, and its turn passes by all the same.
+        let mut still = Box::pin(greedy.wait(ready(())));
+        assert!((&mut still).now_or_never().is_none());
+        stuck[0].abort();
+        assert_eq!(shared(&greedy).bound("ask", ready(Ok(1))).await.unwrap(), 1);
+        still.await;
     }
 }

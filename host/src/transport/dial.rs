@@ -19,6 +19,7 @@ use super::first_bytes::FirstBytes;
 use super::pool::Options;
 use super::tasks::Tasks;
 use super::tls;
+use crate::blocking::in_turn;
 use crate::identity::PublicIdentity;
 use crate::limits::{
     ADDRESS_HEAD_START, ADDRESSES_TRIED_MAX, CONNECTION_WINDOW_BYTES, HEADER_BYTES_MAX,
@@ -106,12 +107,10 @@ async fn look_up(node: &NodeUrl, lookups: &Arc<Semaphore>) -> Result<Vec<SocketA
     }
     let failed = |source| Error::Lookup { node: node.clone(), source: Arc::new(source) };
     let closed = || failed(io::ErrorKind::NotConnected.into());
-    let permit = Arc::clone(lookups).acquire_owned().await.map_err(|_| closed())?;
     let address = node.address.clone();
-    // The system's lookup keeps its thread after we stopped waiting: the permit goes with it, so
-    // that names which never answer cannot take every thread there is.
-    let lookup = tokio::task::spawn_blocking(move || {
-        let _permit = permit;
+    // The system's lookup keeps its thread, and its place, after we stopped waiting, so that names
+    // which never answer cannot take every thread there is.
+    let lookup = in_turn(lookups, move || {
         let found = address.to_socket_addrs()?.take(ADDRESSES_TRIED_MAX).collect::<Vec<_>>();
         match found.is_empty() {
             true => Err(io::Error::new(io::ErrorKind::NotFound, "the name has no address")),

@@ -164,6 +164,12 @@ pub const GUESTS: &[Guest] = &[
         "past its deadline",
     ),
     made(
+        "run_asks_and_spins",
+        "It makes thousands of calls at once, and never looks at an answer.",
+        TIMED_OUT,
+        "past its deadline",
+    ),
+    made(
         "run_asks_for_chance",
         "It asks for more random bytes than its host makes at once.",
         TRAPPED,

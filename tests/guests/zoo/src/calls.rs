@@ -79,6 +79,17 @@ pub async fn by_thousands() -> Result<()> {
     Ok(())
 }
 
+/// Calls whose turn comes while nobody asks for their answers.
+pub async fn asks_and_spins() -> ! {
+    let mut calls: Vec<_> = (0..AT_ONCE).map(|_| Box::pin(state::load())).collect();
+    for call in &mut calls {
+        let _ = futures::poll!(call);
+    }
+    loop {
+        std::hint::black_box(&calls);
+    }
+}
+
 /// Holds up its thread, not only its task.
 pub fn sleeps() -> ! {
     loop {

@@ -63,6 +63,7 @@ impl Chore for Zoo {
             "run_adds_fast_cycles" => schedule::adds_fast_cycles().await,
             "run_allocates" => memory::allocates(),
             "run_allocates_slowly" => memory::allocates_slowly().await,
+            "run_asks_and_spins" => calls::asks_and_spins().await,
             "run_asks_for_chance" => memory::asks_for_chance(),
             "run_calls_by_thousands" => calls::by_thousands().await,
             "run_calls_for_ever" => calls::for_ever(),
