@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use chore_host::bindings::lifecycle::{RunReason, Tick};
 use chore_host::capability::cycle::{Cycles, Doing, Refusal};
-use chore_host::capability::{self, Contexts, Deadline, Granted, Quota};
+use chore_host::capability::{self, Contexts, Deadline, Granted, Quota, Shared, Turns};
 use chore_host::clock::Timestamp;
 use chore_host::config::{Limits, LogLevel};
 use chore_host::grant::Scope;
@@ -97,6 +97,7 @@ impl Bare {
         let settings = settings.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
         let deadline = Instant::now() + RUN_TIMEOUT;
         let end = Deadline(deadline + GRACE);
+        let shared = Shared { turns: Turns::default(), deadline: end };
         let wind_down = CancellationToken::new();
         let quota = Quota::new(self.name.clone(), Limits::default());
         let (settings, traffic) = (Arc::new(settings), quota.traffic().clone());
@@ -116,7 +117,7 @@ impl Bare {
             state: capability::state::Context {
                 chore: self.name.clone(),
                 memory: self.memory.clone(),
-                deadline: end,
+                shared: shared.clone(),
                 traffic: quota.traffic().clone(),
                 pending: None,
             },
@@ -133,7 +134,7 @@ impl Bare {
             },
             orders: capability::orders::Context {
                 orders: Some(Granted::of((self.orders.clone(), Scope::All))),
-                deadline: end,
+                shared,
                 quota: quota.clone(),
             },
             kademlia: capability::kademlia::Context {
