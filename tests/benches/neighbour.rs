@@ -63,9 +63,7 @@ async fn measure() {
     let node = planet.node(0);
     let peer = node.handle();
     let runs = std::env::var("ZOO_RUNS").ok().and_then(|runs| runs.parse().ok()).unwrap_or(RUNS);
-    let head = ["p50", "p99", "max", "runs", "machine"];
-    let [p50, p99, max, count, machine] = head;
-    println!("{:<40} {p50:>9} {p99:>9} {max:>9}  {count:>5} {machine:>9}", "neighbour beside");
+    line("neighbour beside", ["p50", "p99", "max", "runs", "machine"].map(str::to_owned), "");
     let alone = Measured::over(&peer, runs).await;
     alone.print("nobody", "");
     let (mut late, mut measured) = (Vec::new(), 0);
@@ -77,8 +75,7 @@ async fn measure() {
             measured = Measured::over(&peer, runs) => measured,
             never = keep_at_it(&peer, &guest) => match never {},
         };
-        let unhurt = alone.runs.p99().max(beside.machine.p99());
-        let flag = beside.runs.p99().saturating_sub(unhurt) > LATE_MAX;
+        let flag = beside.runs.p99().saturating_sub(alone.runs.p99()) > LATE_MAX;
         beside.print(guest.id, if flag { "LATE" } else { "" });
         late.extend(flag.then_some(guest.id));
         measured += 1;
@@ -175,9 +172,13 @@ impl Measured {
         let cell = |late: Duration| format!("{:.1}ms", late.as_secs_f64() * 1e3);
         let Measured { runs, machine } = self;
         let (p50, p99, max) = (cell(runs.at(50)), cell(runs.p99()), cell(runs.at(100)));
-        let (count, machine) = (runs.0.len(), cell(machine.p99()));
-        println!("{beside:<40} {p50:>9} {p99:>9} {max:>9}  {count:>5} {machine:>9}  {flag}");
+        line(beside, [p50, p99, max, runs.0.len().to_string(), cell(machine.p99())], flag);
     }
+}
+
+fn line(beside: &str, cells: [String; 5], flag: &str) {
+    let [p50, p99, max, runs, machine] = cells;
+    println!("{beside:<40} {p50:>9} {p99:>9} {max:>9}  {runs:>5} {machine:>9}  {flag}");
 }
 
 impl Late {

@@ -137,7 +137,7 @@ pub const IN_FLIGHT_BYTES_CEILING: usize = 1024 * MIB;
 
 /// Requests of one chore to the databases that all chores share, for its state and for orders, under
 /// way at once; others wait for their turn. Four are answered at a time, and who asks next waits for
-/// those before it: with thousands of one chore, others' runs took and began 100 ms longer.
+/// those before it: behind thousands of one chore's, others' runs took 100 ms longer.
 pub const SHARED_REQUESTS_AT_ONCE: usize = 16;
 
 /// Time for `describe`, which needs none.
