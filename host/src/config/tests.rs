@@ -330,6 +330,10 @@ fn the_page_of_limits_says_what_the_code_does() {
             "bytes that wait in a stream to another node, before one more message",
             bytes(STREAM_BYTES_WAITING),
         ),
+        (
+            "connections of a chore to other nodes, being dialled or open",
+            count(CONNECTIONS_POOLED_MAX),
+        ),
         ("time of a dial", Amount::Time(DIAL_TIMEOUT_MAX)),
         ("orders of one call", count(ORDERS_PER_CALL_MAX as usize)),
         ("rows of a query", count(SQL_ROWS_MAX)),

@@ -248,7 +248,7 @@ fn services(options: &Options, sql: Sql, granted: &Grants) -> Services {
         kademlia: scope(Capability::Kademlia)
             .map(|scope| Granted::of((options.kademlia.clone(), scope))),
         transport: scope(Capability::Transport)
-            .map(|scope| Granted::of((options.transport.clone(), scope))),
+            .map(|scope| Granted::of((options.transport.another(), scope))),
     }
 }
 

@@ -26,7 +26,9 @@ use crate::limits::{CALL_TIMEOUT_MAX, DIAL_TIMEOUT_MAX};
 use crate::node_id::{NodeId, NodeUrl, check_address};
 use crate::traces::{TRACEPARENT, traceparent};
 
-/// Dials peers as one identity. Clones share their connections.
+/// Dials peers as one identity. Clones share their connections, and with them what a peer takes and
+/// what they have not read; those that have nothing to do with each other are made by
+/// [`Transport::another`].
 ///
 /// Connections and calls end when the last clone and the last [`Connection`] are dropped, or at
 /// once with [`Transport::close`].
@@ -37,6 +39,12 @@ impl Transport {
     /// Must be called within a tokio runtime, which runs the connections.
     pub fn new(identity: Arc<Identity>, options: Options) -> Transport {
         Transport(Arc::new(Pool::new(tls::client(&identity), options)))
+    }
+
+    /// With connections of its own, for another user: neither can hold up the other's calls, or take
+    /// its places. They are counted together, and this one ends with the one it was made from.
+    pub fn another(&self) -> Transport {
+        Transport(Arc::new(self.0.another()))
     }
 
     /// A connection to `node`, whose id it has proved: one that is open, or else a new one. Callers
@@ -57,14 +65,14 @@ impl Transport {
         }
     }
 
-    /// Connections that are open, and how many dials ended in which way.
+    /// Connections that are open, and how many dials ended in which way, for all users.
     pub fn usage(&self) -> (usize, BTreeMap<&'static str, u64>) {
-        (self.0.open(), self.0.dials.counts())
+        (self.0.open(), self.0.common.dials.counts())
     }
 
     /// How many dials of each node failed, of the first ones that were dialed, and of all others.
     pub fn dials_failed(&self) -> (Vec<(NodeId, u64)>, Option<u64>) {
-        lock(&self.0.by_node).counts()
+        lock(&self.0.common.by_node).counts()
     }
 
     /// Ends every dial, connection and call, and refuses new ones. Says whether all their tasks
@@ -111,7 +119,7 @@ impl Connection {
         request: Vec<u8>,
         timeout: Duration,
     ) -> Result<Vec<u8>, Status> {
-        let bytes_max = self.pool.options.message_bytes_max;
+        let bytes_max = self.pool.common.options.message_bytes_max;
         if request.len() > bytes_max {
             return Err(too_large(request.len(), bytes_max));
         }
@@ -143,7 +151,7 @@ impl Connection {
         let origin = origin.map_err(|err| Status::invalid_argument(err.to_string()))?;
         let timeout = timeout.min(CALL_TIMEOUT_MAX);
         let deadline = Instant::now() + timeout;
-        let bytes_max = self.pool.options.message_bytes_max;
+        let bytes_max = self.pool.common.options.message_bytes_max;
         let (requests, control) = controlled(requests, bytes_max);
         let mut grpc = Grpc::with_origin(Channel(self.clone()), origin)
             .max_decoding_message_size(bytes_max)
@@ -252,7 +260,7 @@ impl Drop for ResponseStream {
             return;
         }
         let tasks = self.connection.link.tasks.clone();
-        let limit = self.deadline + self.connection.pool.options.stall_grace;
+        let limit = self.deadline + self.connection.pool.common.options.stall_grace;
         self.connection.link.tasks.spawn(async move {
             if tokio::time::timeout_at(limit, control.over()).await.is_err() {
                 tasks.stop();

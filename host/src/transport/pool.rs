@@ -1,8 +1,9 @@
-//! The connections of a transport: one per node, dialled once however many ask, kept for a while.
-//! It knows no calls.
+//! The connections of one user of a transport: one per node, dialled once however many ask, kept for
+//! a while. It knows no calls.
 
 use std::collections::HashMap;
 use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -23,8 +24,8 @@ use super::usage::Usage;
 use crate::database::lock;
 use crate::identity::PublicIdentity;
 use crate::limits::{
-    CONNECTION_CLOSE_WAIT, CONNECTION_IDLE, CONNECTIONS_POOLED_MAX, KEEPALIVE_INTERVAL,
-    KEEPALIVE_TIMEOUT, LOOKUPS_AT_ONCE, MESSAGE_BYTES_MAX, STREAM_STALL_GRACE,
+    CONNECTION_CLOSE_WAIT, CONNECTION_IDLE, CONNECTIONS_POOLED_MAX, DIAL_TIMEOUT_MAX,
+    KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT, LOOKUPS_AT_ONCE, MESSAGE_BYTES_MAX, STREAM_STALL_GRACE,
 };
 use crate::meters::Tally;
 use crate::node_id::NodeUrl;
@@ -32,7 +33,7 @@ use crate::node_id::NodeUrl;
 /// What a transport may use. The reasons stand in `limits`.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Connections at once, being dialled or open.
+    /// Connections of one user at once, being dialled or open.
     pub connections_max: usize,
     /// How long a connection that nobody holds is kept.
     pub connection_idle: Duration,
@@ -72,7 +73,8 @@ pub(super) struct Link {
     number: u64,
 }
 
-/// A dial that callers wait for together. It goes on as long as one of them waits.
+/// A dial that callers wait for together. It is a task of its own, because those who wait may not look
+/// for long, and goes on as long as one of them is there.
 type Attempt = BoxFuture<'static, Result<Connection, Error>>;
 
 enum Entry {
@@ -101,37 +103,45 @@ pub(super) enum Found {
     Dialing(Shared<Attempt>),
 }
 
-pub(super) struct Pool {
+/// What all users of a transport share.
+pub(super) struct Common {
     pub(super) options: Options,
     tls: Result<Arc<ClientConfig>, rustls::Error>,
     lookups: Arc<Semaphore>,
-    tasks: Tasks,
-    entries: Mutex<Entries>,
     pub(super) dials: Tally,
     pub(super) by_node: Mutex<DialsByNode>,
+    open: AtomicUsize,
+}
+
+pub(super) struct Pool {
+    pub(super) common: Arc<Common>,
+    tasks: Tasks,
+    entries: Mutex<Entries>,
 }
 
 impl Pool {
     /// Must be called within a runtime.
     pub(super) fn new(tls: Result<Arc<ClientConfig>, rustls::Error>, options: Options) -> Pool {
-        Pool {
+        let common = Common {
             options,
             tls,
             lookups: Arc::new(Semaphore::new(LOOKUPS_AT_ONCE)),
-            tasks: Tasks::new(),
-            entries: Mutex::default(),
             dials: Tally::of(&[CONNECTED, FAILED]),
             by_node: Mutex::default(),
-        }
+            open: AtomicUsize::new(0),
+        };
+        Pool { common: Arc::new(common), tasks: Tasks::new(), entries: Mutex::default() }
     }
 
-    /// Connections that are open.
+    /// Of another user. It is closed with this one.
+    pub(super) fn another(&self) -> Pool {
+        let common = Arc::clone(&self.common);
+        Pool { common, tasks: self.tasks.child(), entries: Mutex::default() }
+    }
+
+    /// Connections that are open, of all users.
     pub(super) fn open(&self) -> usize {
-        let open = |entry: &&Entry| match entry {
-            Entry::Dialing { .. } => false,
-            Entry::Open(link) => !link.sender.is_closed(),
-        };
-        self.entries().by_node.values().filter(open).count()
+        self.common.open.load(Ordering::Relaxed)
     }
 
     fn entries(&self) -> MutexGuard<'_, Entries> {
@@ -143,7 +153,8 @@ impl Pool {
         if self.tasks.is_stopped() {
             return Err(Error::Closed { node: node.clone() });
         }
-        let tls = self.tls.clone()?;
+        let tls = self.common.tls.clone()?;
+        let connections_max = self.common.options.connections_max;
         let mut entries = self.entries();
         match entries.by_node.get(node) {
             Some(Entry::Open(link)) if !link.sender.is_closed() => {
@@ -157,13 +168,14 @@ impl Pool {
             Some(Entry::Open(_)) | None => {}
         }
         entries.by_node.remove(node);
-        if entries.by_node.len() >= self.options.connections_max && !make_room(&mut entries) {
-            let connections_max = self.options.connections_max;
+        if entries.by_node.len() >= connections_max && !make_room(&mut entries) {
             return Err(Error::TooMany { node: node.clone(), connections_max });
         }
         entries.last_number += 1;
         let number = entries.last_number;
-        let attempt = Arc::clone(self).attempt(node.clone(), number, tls).boxed().shared();
+        let attempt = self.tasks.held(Arc::clone(self).attempt(node.clone(), number, tls));
+        let closed = Error::Closed { node: node.clone() };
+        let attempt = attempt.map(|ended| ended.unwrap_or(Err(closed))).boxed().shared();
         let Some(weak) = attempt.downgrade() else {
             // Only one that was polled to its end has no weak form.
             return Ok(Found::Dialing(attempt));
@@ -182,10 +194,11 @@ impl Pool {
         let tasks = self.tasks.child();
         // However this ends without a connection, its place is free for the next dial.
         let mut unfinished = Unfinished { pool: &self, node: &node, number, tasks: Some(&tasks) };
-        let dial = dial::dial(&node, &tls, &self.options, &self.lookups, &tasks);
-        let dialed = self.tasks.unless_stopped(dial).await;
-        let dialed = dialed.unwrap_or_else(|| Err(Error::Closed { node: node.clone() }))?;
-        let Dialed { peer, sender, http } = dialed;
+        let (common, timeout) = (&self.common, DIAL_TIMEOUT_MAX);
+        let dial = dial::dial(&node, &tls, &common.options, &common.lookups, &tasks);
+        let dialed = tokio::time::timeout(timeout, dial).await;
+        let dialed = dialed.unwrap_or_else(|_| Err(Error::Timeout { node: node.clone(), timeout }));
+        let Dialed { peer, sender, http } = dialed?;
         let usage = Usage::new();
         let link = Link {
             node: node.clone(),
@@ -203,16 +216,17 @@ impl Pool {
             *entry = Entry::Open(link);
         }
         unfinished.tasks = None;
-        self.dials.add(CONNECTED);
-        lock(&self.by_node).connected(node.id);
+        common.dials.add(CONNECTED);
+        lock(&common.by_node).connected(node.id);
         let kept = Kept { pool: Arc::downgrade(&self), node: node.clone(), number, usage };
-        tasks.spawn(kept.drive(http, tasks.clone(), self.options.connection_idle));
+        let open = Open::new(common);
+        tasks.spawn(kept.drive(http, open, tasks.clone(), common.options.connection_idle));
         Ok(connection)
     }
 
     /// When to ask again whether this connection is idle; now it is closed if it is.
     fn expire(&self, node: &NodeUrl, number: u64) -> Instant {
-        let (now, idle) = (Instant::now(), self.options.connection_idle);
+        let (now, idle) = (Instant::now(), self.common.options.connection_idle);
         let mut entries = self.entries();
         let expires = match entries.by_node.get(node) {
             Some(Entry::Open(link)) if link.number == number => {
@@ -241,7 +255,7 @@ impl Pool {
     /// `limit`.
     pub(super) async fn close(&self, limit: Duration) -> bool {
         self.tasks.stop();
-        self.lookups.close();
+        self.common.lookups.close();
         self.entries().by_node.clear();
         self.tasks.ended(limit).await
     }
@@ -257,8 +271,8 @@ impl Drop for Pool {
 fn make_room(entries: &mut Entries) -> bool {
     let before = entries.by_node.len();
     entries.by_node.retain(|_, entry| match entry {
-        // One that nobody waits for takes itself out.
-        Entry::Dialing { .. } => true,
+        // One that nobody waits for is about to end.
+        Entry::Dialing { attempt, .. } => attempt.upgrade().is_some(),
         Entry::Open(link) => !link.sender.is_closed(),
     });
     if entries.by_node.len() < before {
@@ -284,10 +298,26 @@ impl Drop for Unfinished<'_> {
     fn drop(&mut self) {
         if let Some(tasks) = self.tasks {
             tasks.stop();
-            self.pool.dials.add(FAILED);
-            lock(&self.pool.by_node).failed(self.node.id);
+            self.pool.common.dials.add(FAILED);
+            lock(&self.pool.common.by_node).failed(self.node.id);
             self.pool.remove(self.node, self.number);
         }
+    }
+}
+
+/// Counts a connection for as long as it is open.
+struct Open(Arc<Common>);
+
+impl Open {
+    fn new(common: &Arc<Common>) -> Open {
+        common.open.fetch_add(1, Ordering::Relaxed);
+        Open(Arc::clone(common))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -304,10 +334,12 @@ impl Kept {
     async fn drive(
         self,
         http: impl Future<Output = hyper::Result<()>>,
+        open: Open,
         tasks: Tasks,
         idle: Duration,
     ) {
         self.feed(http, idle).await;
+        drop(open);
         if let Some(pool) = self.pool.upgrade() {
             pool.remove(&self.node, self.number);
         }

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 /// Tasks with one owner. hyper spawns through it too, so that no task is left behind.
 #[derive(Clone)]
@@ -38,17 +38,37 @@ impl Tasks {
         self.tracker.spawn_on(task, &self.runtime);
     }
 
+    /// The output of a task, which goes on whether or not the future is polled, and ends when it is
+    /// dropped. Nothing once these are stopped.
+    pub(super) fn held<F>(&self, task: F) -> impl Future<Output = Option<F::Output>> + Send + use<F>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let tasks = self.clone();
+        let task = async move { tasks.unless_stopped(task).await };
+        let handle = AbortOnDropHandle::new(self.tracker.spawn_on(task, &self.runtime));
+        async move {
+            match handle.await {
+                Ok(output) => output,
+                Err(err) if err.is_panic() => std::panic::resume_unwind(err.into_panic()),
+                // The runtime has ended.
+                Err(_) => None,
+            }
+        }
+    }
+
+    /// The future's output, or nothing once these are stopped.
+    pub(super) async fn unless_stopped<F: Future>(&self, future: F) -> Option<F::Output> {
+        self.stop.run_until_cancelled(future).await
+    }
+
     pub(super) fn stop(&self) {
         self.stop.cancel();
     }
 
     pub(super) fn is_stopped(&self) -> bool {
         self.stop.is_cancelled()
-    }
-
-    /// The future's output, or nothing once these are stopped.
-    pub(super) async fn unless_stopped<F: Future>(&self, future: F) -> Option<F::Output> {
-        self.stop.run_until_cancelled(future).await
     }
 
     /// Whether all ended within `limit`, those of parents and children included.

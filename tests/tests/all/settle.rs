@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
+use chore_host::news::Event;
 use chore_host::planet::Role;
 use chore_host::settlement::Manner;
-use testplanet::{SENDER, Testplanet, eventually, reconfigure, told};
+use testplanet::{LONG, SENDER, Testplanet, chore, drop_chore, eventually, reconfigure, told, zoo};
+
+/// What the sender waits for in vain if it gets no stream is longer.
+const SOON: Duration = Duration::from_secs(30);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_node_settles_with_every_satellite() {
@@ -106,5 +110,34 @@ async fn a_hook_changes_the_config_of_one_role() {
     };
     assert!(text(planet.node(0)).contains("7s"));
     assert!(!text(planet.satellite(0)).contains("7s"));
+    planet.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chore_that_takes_all_streams_of_a_satellite_delays_no_order() {
+    zoo::prepare();
+    let planet = Testplanet::start(1, 1).await;
+    let node = planet.node(0);
+    let hostile = zoo::GUESTS.iter().find(|guest| guest.id == "run_streams_nothing").unwrap();
+    let config =
+        hostile.config("start = \"now\"\ninterval = \"1h\"", "1s", planet.satellite(0).node_id());
+    let mut news = node.handle().news().listen(None);
+    drop_chore(node, &hostile.name(), &hostile.build(), Some(&config));
+    node.handle().reload(None, false).await.unwrap();
+    let open = async {
+        loop {
+            if let Event::Log(line) = &*news.next().await.1
+                && line.line == "all streams are open"
+            {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(LONG, open).await.expect("the streams are open");
+    planet.hand_in(0, 0, 10).await;
+    let settle = tokio::time::timeout(SOON, planet.trigger_wait(0, SENDER)).await;
+    assert_eq!(told(&settle.expect("it has places of its own").outcome), "succeeded");
+    assert_eq!(planet.accepted(0, 0).await, 10);
+    assert_eq!(chore(node, &hostile.name()).cycles[0].state, "running", "it still holds them");
     planet.shutdown().await;
 }

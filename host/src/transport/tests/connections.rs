@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
-use futures::{StreamExt, stream};
+use futures::{StreamExt, poll, stream};
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 use tokio::time::{Instant, timeout};
 use tonic::Code;
@@ -84,6 +85,29 @@ async fn a_short_deadline_does_not_end_the_dial_for_others() {
     let (impatient, patient, ()) = tokio::join!(impatient, patient, relay);
     assert!(impatient.err().unwrap().is_timeout());
     assert_eq!(patient.unwrap().unary(ECHO, vec![1], LONG).await.unwrap(), [1]);
+}
+
+/// A guest that spins does not look at its dials.
+#[tokio::test]
+async fn a_dial_goes_on_while_nobody_looks_and_ends_when_nobody_waits() {
+    let net = net().await;
+    let mut dial = Box::pin(net.transport.dial_node(&net.node, LONG));
+    assert!(poll!(&mut dial).is_pending());
+    eventually("the connection is not open", || net.transport.usage().0 == 1).await;
+    assert!(poll!(&mut dial).is_ready());
+
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = silent.local_addr().unwrap().to_string();
+    let node = NodeUrl { id: net.node.id, address };
+    let mut dial = Box::pin(net.transport.dial_node(&node, LONG));
+    assert!(poll!(&mut dial).is_pending());
+    let (mut near, _) = silent.accept().await.unwrap();
+    drop(dial);
+    // A client that went on would wait for an answer.
+    let mut sent = Vec::new();
+    let ended = near.read_to_end(&mut sent);
+    assert!(timeout(LONG, ended).await.is_ok(), "the dial goes on");
+    eventually("it has not failed", || net.transport.usage().1["failed"] == 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -255,6 +279,26 @@ async fn closing_a_transport_ends_its_calls_and_dials() {
     assert!(connection.is_closed());
     let again = net.transport.dial_node(&net.node, LONG).await;
     assert!(matches!(again, Err(Error::Closed { .. })));
+}
+
+#[tokio::test]
+async fn another_user_is_not_held_up_and_closed_with_the_first() {
+    let options = Options { connections_max: 1, ..options() };
+    let server_options = ServerOptions { streams_max: 1, ..server_options() };
+    let net = net_with(options, server_options).await;
+    let connection = net.transport.dial_node(&net.node, LONG).await.unwrap();
+    let _never = connection.stream(NEVER, stream::pending(), LONG).await.unwrap();
+    let waits = connection.unary(ECHO, vec![1], SHORT).await;
+    assert_eq!(waits.unwrap_err().code(), Code::DeadlineExceeded);
+
+    let another = net.transport.another();
+    let connection = another.dial_node(&net.node, LONG).await.unwrap();
+    assert_eq!(connection.unary(ECHO, vec![1], LONG).await.unwrap(), [1]);
+    assert_eq!(net.transport.usage().0, 2);
+    assert!(net.transport.close(LONG).await);
+    assert_eq!(net.transport.usage().0, 0);
+    assert!(connection.is_closed());
+    assert!(matches!(another.dial_node(&net.node, LONG).await, Err(Error::Closed { .. })));
 }
 
 #[tokio::test]

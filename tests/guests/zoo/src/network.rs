@@ -14,6 +14,9 @@ const STORM: u8 = 200;
 /// Connections that nobody gives back.
 const LEAKED: usize = 20_000;
 
+/// Streams of one connection.
+const STREAMS: usize = 64;
+
 async fn dial(id: &str) -> Result<Connection> {
     transport::dial_node(kademlia::find_node(id.parse()?).await?, TIMEOUT).await
 }
@@ -57,12 +60,13 @@ pub async fn sends_hugely(id: &str) -> Result<()> {
     bail!("{}", answer.map_or_else(|status| status.message, |_| "it was taken".to_owned()))
 }
 
-/// Streams that nobody writes to and nobody reads.
+/// Streams that nobody writes to and nobody reads: as many as a node takes from one connection.
 pub async fn streams_nothing(id: &str) -> Result<()> {
     let connection = dial(id).await?;
     let mut streams = Vec::new();
-    for _ in 0..32 {
+    for _ in 0..STREAMS {
         streams.push(connection.stream(SETTLEMENT).await);
     }
+    info!("all streams are open");
     crate::calls::waits().await
 }
