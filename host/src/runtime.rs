@@ -18,6 +18,7 @@ mod stub;
 mod world;
 
 pub use compile::{Error, Program};
+pub use cpu::Processor;
 pub use instance::{Call, Done, Ended};
 
 use std::collections::{BTreeMap, HashMap};

@@ -25,7 +25,7 @@ use crate::meters::Meters;
 use crate::name::ChoreName;
 use crate::news::News;
 use crate::orders::Orders;
-use crate::runtime::{Call, Done, Ended, Program};
+use crate::runtime::{Call, Done, Ended, Processor, Program};
 use crate::sql::Sql;
 use crate::status::{LastRun, Outcome};
 use crate::transport::Transport;
@@ -74,6 +74,7 @@ pub struct Services {
     pub sql: Sql,
     pub memory: Memory,
     pub turns: Turns,
+    pub processor: Processor,
     pub meters: Meters,
     pub ledger: Ledger,
     pub news: News,
@@ -238,6 +239,7 @@ fn call(
     Call {
         contexts,
         limits: spec.limits,
+        processor: services.processor.clone(),
         deadline,
         wind_down: signals.wind_down.clone(),
         interrupt: signals.interrupt.clone(),

@@ -317,6 +317,7 @@ fn the_page_of_limits_says_what_the_code_does() {
         ("bytes of one call of WASI's random", Amount::Bytes(RANDOM_BYTES_MAX)),
         ("standard error of one call", bytes(STDERR_BYTES_MAX)),
         ("state", bytes(STATE_BYTES_MAX)),
+        ("calls of a chore that compute at once", count(CALLS_COMPUTING)),
         ("requests of a chore for its state and orders under way", count(SHARED_REQUESTS_AT_ONCE)),
         ("log line with its fields", bytes(LOG_LINE_BYTES_MAX)),
         ("fields of a log line", count(LOG_FIELDS_MAX)),

@@ -155,6 +155,10 @@ pub const GRACE: Duration = Duration::from_secs(10);
 /// [`EVENTS_EVERY`].
 pub const EPOCH_TICK: Duration = Duration::from_millis(5);
 
+/// Calls of one chore that have a processor at once, each for an [`EPOCH_TICK`] at most. With more, a
+/// chore that spins in sixteen runs would have every thread, and a neighbour wait for eight ticks on two.
+pub const CALLS_COMPUTING: usize = 1;
+
 /// Tasks that a thread runs before it looks at timers and sockets. Each may be a guest that keeps it for
 /// a whole [`EPOCH_TICK`], so not after 61, as is usual. Not after each task: one that has used
 /// up its turn is the first after a look, and would be it every time.

@@ -23,7 +23,7 @@ use crate::minisig;
 use crate::name::ChoreName;
 use crate::package::{self, Digest, Package};
 use crate::plan::Pair;
-use crate::runtime::Program;
+use crate::runtime::{Processor, Program};
 use crate::sql::Sql;
 use crate::status::{Phase, SignatureStatus};
 
@@ -240,6 +240,7 @@ fn services(options: &Options, sql: Sql, granted: &Grants) -> Services {
         sql,
         memory: options.memory.clone(),
         turns: Turns::default(),
+        processor: Processor::default(),
         meters: options.meters.clone(),
         ledger: options.ledger.clone(),
         news: options.news.clone(),

@@ -1,9 +1,27 @@
-//! How long one call has had a processor, and whether that is too long. A guest runs while its call
-//! is polled, on the thread that polls: a call that waits is not polled, and uses nothing.
+//! Who has a processor, for how long, and whether that is too long. A guest runs while its call is
+//! polled, on the thread that polls: a call that waits is not polled, and uses nothing.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio_util::sync::PollSemaphore;
+
+use crate::limits::CALLS_COMPUTING;
+
+/// The processor of a chore: its calls compute one after the other, in turns of an epoch's tick, so
+/// that one with many runs holds up no other chore's. Clones share it.
+#[derive(Clone)]
+pub struct Processor(PollSemaphore);
+
+impl Default for Processor {
+    fn default() -> Processor {
+        Processor(PollSemaphore::new(Arc::new(Semaphore::new(CALLS_COMPUTING))))
+    }
+}
 
 /// Of one call. Clones share it.
 #[derive(Clone)]
@@ -39,22 +57,54 @@ impl Cpu {
         self.used() >= self.0.max
     }
 
-    /// Adds up what polling `work` takes. `None` if that became too much while it still waits: host
-    /// functions that answer at once are work, too, and the guest itself may never be asked.
-    pub async fn meter<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+    /// Polls `work` when it has the processor, and adds up what that takes. `None` if that became too
+    /// much while it still waits: host functions that answer at once are work, too, and the guest
+    /// itself may never be asked.
+    pub async fn meter<T>(
+        &self,
+        processor: &Processor,
+        work: impl Future<Output = T>,
+    ) -> Option<T> {
+        let mut processor = processor.0.clone();
+        let (mut held, mut has_waited) = (None, false);
         tokio::pin!(work);
         std::future::poll_fn(|cx| {
-            self.0.begun.store(thread_nanos(), Ordering::Relaxed);
-            let polled = work.as_mut().poll(cx);
-            let used = self.used();
-            self.0.begun.store(NO_POLL, Ordering::Relaxed);
-            self.0.spent.store(nanos(used), Ordering::Relaxed);
-            match polled.map(Some) {
-                std::task::Poll::Pending if self.is_over() => std::task::Poll::Ready(None),
-                polled => polled,
+            if held.is_none() {
+                match processor.poll_acquire(cx) {
+                    Poll::Pending => {
+                        has_waited = true;
+                        return Poll::Pending;
+                    }
+                    // Nobody closes it.
+                    Poll::Ready(turn) => held = turn,
+                }
+                // Who gave it to us has made us the next on its thread, before all that wait there.
+                if std::mem::take(&mut has_waited) {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
             }
+            let polled = self.poll(work.as_mut(), cx);
+            held = None;
+            polled
         })
         .await
+    }
+
+    fn poll<T>(
+        &self,
+        work: Pin<&mut impl Future<Output = T>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<T>> {
+        self.0.begun.store(thread_nanos(), Ordering::Relaxed);
+        let polled = work.poll(cx);
+        let used = self.used();
+        self.0.begun.store(NO_POLL, Ordering::Relaxed);
+        self.0.spent.store(nanos(used), Ordering::Relaxed);
+        match polled.map(Some) {
+            Poll::Pending if self.is_over() => Poll::Ready(None),
+            polled => polled,
+        }
     }
 }
 
@@ -71,6 +121,12 @@ fn thread_nanos() -> u64 {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+
+    use std::collections::BTreeSet;
+    use std::sync::Mutex;
+    use std::sync::atomic::AtomicUsize;
+
+    use futures::poll;
 
     use super::*;
 
@@ -92,7 +148,7 @@ mod tests {
             burn(SOME);
             cpu.used()
         };
-        let inside = cpu.meter(work).await.unwrap();
+        let inside = cpu.meter(&Processor::default(), work).await.unwrap();
         assert!(inside >= 2 * SOME && inside < 5 * SOME, "{inside:?}");
         assert!(cpu.used() >= inside && !cpu.is_over());
     }
@@ -106,9 +162,62 @@ mod tests {
                 tokio::task::yield_now().await;
             }
         };
-        let ended: Option<()> = cpu.meter(work).await;
+        let ended: Option<()> = cpu.meter(&Processor::default(), work).await;
         assert!(ended.is_none() && cpu.is_over());
         let cpu = Cpu::new(SOME);
-        assert_eq!(cpu.meter(async { burn(2 * SOME) }).await, Some(()), "it is done anyway");
+        assert_eq!(
+            cpu.meter(&Processor::default(), async { burn(2 * SOME) }).await,
+            Some(()),
+            "it is done anyway"
+        );
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn calls_of_one_processor_compute_one_after_the_other() {
+        const CALLS: usize = 8;
+        let processor = Processor::default();
+        let (computing, turns) = (Arc::new(AtomicUsize::new(0)), Arc::new(Mutex::new(Vec::new())));
+        let mut calls = tokio::task::JoinSet::new();
+        for call in 0..CALLS {
+            let (processor, computing, turns) =
+                (processor.clone(), computing.clone(), turns.clone());
+            calls.spawn(async move {
+                let work = async {
+                    for _ in 0..CALLS {
+                        assert_eq!(computing.fetch_add(1, Ordering::SeqCst), 0, "two compute");
+                        burn(SOME / 20);
+                        turns.lock().unwrap().push(call);
+                        computing.fetch_sub(1, Ordering::SeqCst);
+                        tokio::task::yield_now().await;
+                    }
+                };
+                Cpu::new(Duration::from_secs(3600)).meter(&processor, work).await.unwrap();
+            });
+        }
+        calls.join_all().await;
+        let turns = turns.lock().unwrap();
+        assert_eq!(turns.len(), CALLS * CALLS);
+        // Once all have come, nobody has two turns before another has had one.
+        let tail = &turns[CALLS * CALLS / 2..CALLS * CALLS / 2 + CALLS];
+        let distinct: BTreeSet<_> = tail.iter().collect();
+        assert!(distinct.len() >= CALLS - 1, "{turns:?}");
+    }
+
+    #[tokio::test]
+    async fn a_call_that_is_dropped_gives_its_turn_back() {
+        let processor = Processor::default();
+        let cpu = Cpu::new(SOME);
+        let mut first = Box::pin(cpu.meter(&processor, std::future::pending::<()>()));
+        assert!(poll!(&mut first).is_pending(), "one that waits keeps no processor");
+        let mut second = Box::pin(cpu.meter(&processor, async { 2 }));
+        assert_eq!(poll!(&mut second), Poll::Ready(Some(2)));
+
+        let taken = processor.0.as_ref().acquire().await.unwrap();
+        let (mut third, mut fourth) =
+            [3, 4].map(|n| Box::pin(cpu.meter(&processor, async move { n }))).into();
+        assert!(poll!(&mut third).is_pending() && poll!(&mut fourth).is_pending());
+        drop(taken);
+        drop(third);
+        assert_eq!(fourth.await, Some(4));
     }
 }

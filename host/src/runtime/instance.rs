@@ -16,7 +16,7 @@ use crate::limits::{
 };
 use crate::record::Usage;
 use crate::runtime::compile::{Error, Program};
-use crate::runtime::cpu::Cpu;
+use crate::runtime::cpu::{Cpu, Processor};
 use crate::runtime::fixed;
 use crate::runtime::store::{Bare, Granted};
 use crate::runtime::world::Request;
@@ -27,6 +27,8 @@ pub struct Call {
     /// Memory, time on a processor, and what it has after its deadline before its instance is
     /// dropped. The rest is for the contexts.
     pub limits: Limits,
+    /// Its chore's.
+    pub processor: Processor,
     /// From here on the call is asked to wind down.
     pub deadline: Instant,
     /// Asks the call to wind down; the same token is in the cycle context.
@@ -124,7 +126,7 @@ impl Program {
 
     /// The nets are outside the store: a guest that blocks its own event loop cannot stop them.
     async fn call(&self, call: Call, request: Request) -> Done {
-        let Call { contexts, limits, deadline, wind_down, interrupt } = call;
+        let Call { contexts, limits, processor, deadline, wind_down, interrupt } = call;
         let end = deadline + limits.grace;
         let bare = Bare::new(limits.memory_bytes_max());
         let mut store = Store::new(&self.0.runtime.0.engine, Granted { bare, contexts });
@@ -134,7 +136,7 @@ impl Program {
         let cpu = Cpu::new(limits.cpu);
         watch(&mut store, end, &cpu, interrupt.clone());
         let answer = {
-            let called = cpu.meter(async {
+            let called = cpu.meter(&processor, async {
                 let chore = self.0.granted.instantiate(&mut store).await?;
                 chore.call(&mut store, request).await
             });

@@ -22,7 +22,7 @@ use chore_host::news::News;
 use chore_host::node_id::{NodeId, NodeUrl};
 use chore_host::orders::Orders;
 use chore_host::package::Digest;
-use chore_host::runtime::{Call, Ended, Program, Runtime};
+use chore_host::runtime::{Call, Ended, Processor, Program, Runtime};
 use chore_host::sql::Sql;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -91,6 +91,11 @@ impl Bare {
         assert_eq!(done.ended, Ended::Returned(Ok(())), "{cycle}");
     }
 
+    fn listeners(&self) -> capability::log::Listeners {
+        let (news, chore) = (News::new(Timestamp::EPOCH), self.name.clone());
+        capability::log::Listeners { news, chore, cycle: String::new(), run: 0 }
+    }
+
     fn call(&self, calls: u64) -> Call {
         let settings =
             HashMap::from([("calls", calls.to_string()), ("node", self.node.to_string())]);
@@ -105,12 +110,7 @@ impl Bare {
             quota: quota.clone(),
             log: capability::log::Context::new(
                 Logs::new(LogLevel::Info).of(&self.name, None),
-                capability::log::Listeners {
-                    news: News::new(Timestamp::EPOCH),
-                    chore: self.name.clone(),
-                    cycle: String::new(),
-                    run: 0,
-                },
+                self.listeners(),
                 quota.clone(),
             ),
             settings: capability::settings::Context { settings, traffic },
@@ -156,6 +156,7 @@ impl Bare {
         Call {
             contexts,
             limits: Limits::default(),
+            processor: Processor::default(),
             deadline,
             wind_down,
             interrupt: CancellationToken::new(),

@@ -277,6 +277,12 @@ pub const GUESTS: &[Guest] = &[
         "past its deadline",
     ),
     made(
+        "run_spins_in_many_cycles",
+        "It adds cycles that are due all the time, and computes for ever in each.",
+        TIMED_OUT,
+        "past its deadline",
+    ),
+    made(
         "run_streams_nothing",
         "It opens streams to another node and uses none.",
         TIMED_OUT,

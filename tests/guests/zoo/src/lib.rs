@@ -91,6 +91,7 @@ impl Chore for Zoo {
             "run_sends_hugely" => network::sends_hugely(&self.node).await,
             "run_sleeps" => calls::sleeps(),
             "run_sleeps_shortly" => calls::sleeps_shortly().await,
+            "run_spins_in_many_cycles" => schedule::spins_in_many_cycles(),
             "run_streams_nothing" => network::streams_nothing(&self.node).await,
             "run_waits" => calls::waits().await,
             other if other.starts_with("close_") => Ok(()),

@@ -24,6 +24,16 @@ pub async fn adds_fast_cycles() -> Result<()> {
     crate::calls::waits().await
 }
 
+/// Due all the time, and then it spins: as many times as it may run at once.
+pub fn spins_in_many_cycles() -> Result<()> {
+    for number in 0..FAST_CYCLES {
+        let _ = cycle::add(&format!("fast-{number}"), Duration::from_millis(1), crate::HOUR);
+    }
+    loop {
+        std::hint::black_box(());
+    }
+}
+
 /// The next run is due when this one ends.
 pub fn runs_without_pause() -> Result<()> {
     cycle::change_interval("main", Duration::from_millis(1))?;
