@@ -252,8 +252,8 @@ pub const CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
 /// Headers of one request or response, in bytes.
 pub const HEADER_BYTES_MAX: u32 = 16 * 1024;
 
-/// Names looked up at once. A lookup keeps a thread, and cannot be ended.
-pub const LOOKUPS_AT_ONCE: usize = 32;
+/// Names looked up at once for one chore. A lookup keeps a thread, and cannot be ended.
+pub const LOOKUPS_AT_ONCE: usize = 16;
 
 /// Addresses of one name that are tried, and how long one has before the next is tried beside it.
 pub const ADDRESSES_TRIED_MAX: usize = 8;

@@ -107,7 +107,6 @@ pub(super) enum Found {
 pub(super) struct Common {
     pub(super) options: Options,
     tls: Result<Arc<ClientConfig>, rustls::Error>,
-    lookups: Arc<Semaphore>,
     pub(super) dials: Tally,
     pub(super) by_node: Mutex<DialsByNode>,
     open: AtomicUsize,
@@ -115,6 +114,7 @@ pub(super) struct Common {
 
 pub(super) struct Pool {
     pub(super) common: Arc<Common>,
+    lookups: Arc<Semaphore>,
     tasks: Tasks,
     entries: Mutex<Entries>,
 }
@@ -125,18 +125,21 @@ impl Pool {
         let common = Common {
             options,
             tls,
-            lookups: Arc::new(Semaphore::new(LOOKUPS_AT_ONCE)),
             dials: Tally::of(&[CONNECTED, FAILED]),
             by_node: Mutex::default(),
             open: AtomicUsize::new(0),
         };
-        Pool { common: Arc::new(common), tasks: Tasks::new(), entries: Mutex::default() }
+        Pool::of(Arc::new(common), Tasks::new())
     }
 
     /// Of another user. It is closed with this one.
     pub(super) fn another(&self) -> Pool {
-        let common = Arc::clone(&self.common);
-        Pool { common, tasks: self.tasks.child(), entries: Mutex::default() }
+        Pool::of(Arc::clone(&self.common), self.tasks.child())
+    }
+
+    fn of(common: Arc<Common>, tasks: Tasks) -> Pool {
+        let lookups = Arc::new(Semaphore::new(LOOKUPS_AT_ONCE));
+        Pool { common, lookups, tasks, entries: Mutex::default() }
     }
 
     /// Connections that are open, of all users.
@@ -195,7 +198,7 @@ impl Pool {
         // However this ends without a connection, its place is free for the next dial.
         let mut unfinished = Unfinished { pool: &self, node: &node, number, tasks: Some(&tasks) };
         let (common, timeout) = (&self.common, DIAL_TIMEOUT_MAX);
-        let dial = dial::dial(&node, &tls, &common.options, &common.lookups, &tasks);
+        let dial = dial::dial(&node, &tls, &common.options, &self.lookups, &tasks);
         let dialed = tokio::time::timeout(timeout, dial).await;
         let dialed = dialed.unwrap_or_else(|_| Err(Error::Timeout { node: node.clone(), timeout }));
         let Dialed { peer, sender, http } = dialed?;
@@ -255,7 +258,7 @@ impl Pool {
     /// `limit`.
     pub(super) async fn close(&self, limit: Duration) -> bool {
         self.tasks.stop();
-        self.common.lookups.close();
+        self.lookups.close();
         self.entries().by_node.clear();
         self.tasks.ended(limit).await
     }
