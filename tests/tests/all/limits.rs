@@ -4,9 +4,11 @@
 use std::time::Duration;
 
 use chore_host::planet::Role;
+use chore_host::record::{Entry, Query};
 use chore_host::status::{LastRun, Triggered};
 use testplanet::{
-    LONG, Testplanet, chore, chores, component, drop_into, eventually, reconfigure, told,
+    LONG, Testplanet, chore, chores, component, drop_chore, drop_into, eventually, reconfigure,
+    told, zoo,
 };
 use tokio::task::JoinHandle;
 
@@ -170,6 +172,40 @@ async fn as_many_runs_as_may_be_are_in_progress_and_the_others_take_turns() {
     for run in both {
         tokio::time::timeout(LONG, run).await.unwrap().unwrap();
     }
+    planet.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_the_runs_of_a_chore_one_computes_at_a_time() {
+    const RUNS: usize = 16;
+    zoo::prepare();
+    let planet = Testplanet::start_with(0, 1, |options| options.chore_files.clear()).await;
+    let node = planet.node(0);
+    let hostile = zoo::GUESTS.iter().find(|guest| guest.id == "run_spins_in_many_cycles").unwrap();
+    let config = hostile.config("start = \"now\"\ninterval = \"1h\"", "1s", node.node_id());
+    let config = config.replace("[limits]", "[limits]\ncpu = \"200ms\"");
+    drop_chore(node, &hostile.name(), &hostile.build(), Some(&config));
+    node.handle().reload(None, false).await.unwrap();
+    let ended = || async {
+        let query = Query { chore: Some(hostile.name()), runs: true, ..Query::default() };
+        let entries = node.handle().history(query).await.unwrap().entries;
+        let run = |entry| match entry {
+            Entry::Run(run) => run.elapsed.map(|elapsed| (run.started, elapsed, run.usage.cpu)),
+            _ => None,
+        };
+        entries.into_iter().filter_map(run).collect::<Vec<_>>()
+    };
+    eventually("as many as may be in progress have ended", || async {
+        ended().await.len() >= RUNS
+    })
+    .await;
+    let runs = ended().await;
+    let begun = runs.iter().map(|(started, ..)| *started).min().unwrap();
+    let end = runs.iter().map(|(started, elapsed, _)| started.plus(*elapsed)).max().unwrap();
+    let (cpu, took) = (runs.iter().map(|(.., cpu)| *cpu).sum::<Duration>(), end.since(begun));
+    // What they have of processors beyond that, they have at the same time.
+    assert!(cpu <= took.mul_f64(1.05), "{cpu:?} of processors in {took:?}");
+    assert!(cpu >= Duration::from_millis(200) * RUNS as u32, "{cpu:?}");
     planet.shutdown().await;
 }
 
