@@ -96,6 +96,11 @@ impl Guest {
     }
 }
 
+/// The one of this id.
+pub fn guest(id: &str) -> &'static Guest {
+    GUESTS.iter().find(|guest| guest.id == id).unwrap_or_else(|| panic!("no guest {id}"))
+}
+
 /// Built before a test has a peer, because that takes a while.
 pub fn prepare() {
     component(COMPILED);

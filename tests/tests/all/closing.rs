@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use chore_host::clock::Timestamp;
 use chore_host::orders::Orders;
 use chore_host::peer::Home;
-use testplanet::zoo::GUESTS;
+use testplanet::zoo;
 use testplanet::{Program, SENDER, component, drop_into, eventually, refused, text};
 
 use crate::bad_satellites::{ORDERS, hanging, planet};
@@ -95,7 +95,7 @@ async fn guests_that_do_not_end_are_interrupted_and_named() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_peer_that_still_loads_a_chore_answers_and_ends() {
-    let guest = GUESTS.iter().find(|guest| guest.id == "open_spins").unwrap();
+    let guest = zoo::guest("open_spins");
     let (_folder, home) = home(&[("guest-run-counts", "")]);
     drop_into(&home.chores(), &format!("{}.wasm", guest.name()), guest.build().bytes());
     let peer = Program::run(home.root());

@@ -181,7 +181,7 @@ async fn of_the_runs_of_a_chore_one_computes_at_a_time() {
     zoo::prepare();
     let planet = Testplanet::start_with(0, 1, |options| options.chore_files.clear()).await;
     let node = planet.node(0);
-    let hostile = zoo::GUESTS.iter().find(|guest| guest.id == "run_spins_in_many_cycles").unwrap();
+    let hostile = zoo::guest("run_spins_in_many_cycles");
     let config = hostile.config("start = \"now\"\ninterval = \"1h\"", "1s", node.node_id());
     let config = config.replace("[limits]", "[limits]\ncpu = \"200ms\"");
     drop_chore(node, &hostile.name(), &hostile.build(), Some(&config));

@@ -118,7 +118,7 @@ async fn a_chore_that_takes_all_streams_of_a_satellite_delays_no_order() {
     zoo::prepare();
     let planet = Testplanet::start(1, 1).await;
     let node = planet.node(0);
-    let hostile = zoo::GUESTS.iter().find(|guest| guest.id == "run_streams_nothing").unwrap();
+    let hostile = zoo::guest("run_streams_nothing");
     let config =
         hostile.config("start = \"now\"\ninterval = \"1h\"", "1s", planet.satellite(0).node_id());
     let mut news = node.handle().news().listen(None);

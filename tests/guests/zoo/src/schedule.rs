@@ -15,20 +15,22 @@ pub fn adds_cycles(interval: Duration) -> Result<()> {
     Ok(())
 }
 
-/// Due all the time, and then it waits.
-pub async fn adds_fast_cycles() -> Result<()> {
+fn add_fast_cycles() {
     for number in 0..FAST_CYCLES {
         // It may have run before.
         let _ = cycle::add(&format!("fast-{number}"), Duration::from_millis(1), crate::HOUR);
     }
+}
+
+/// Due all the time, and then it waits.
+pub async fn adds_fast_cycles() -> Result<()> {
+    add_fast_cycles();
     crate::calls::waits().await
 }
 
 /// Due all the time, and then it spins: as many times as it may run at once.
 pub fn spins_in_many_cycles() -> Result<()> {
-    for number in 0..FAST_CYCLES {
-        let _ = cycle::add(&format!("fast-{number}"), Duration::from_millis(1), crate::HOUR);
-    }
+    add_fast_cycles();
     loop {
         std::hint::black_box(());
     }
